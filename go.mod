@@ -1,0 +1,3 @@
+module reqpm
+
+go 1.26

@@ -1,0 +1,74 @@
+// Package target knows what each release can do: its rpm, its Python stacks,
+// its repositories and the marker environment of its Python.
+//
+// Facts come from data shipped with the program; the builder probes and corrects what
+// depends on the machine. Pure but for Local, which looks at the host.
+package target
+
+import "reqpm/internal/pep508"
+
+// Kind tells where the base root comes from.
+type Kind string
+
+const (
+	Host Kind = "host" // the host's own /usr (Debian and others without an RPM database)
+	DNF  Kind = "dnf"  // dnf --installroot from repositories
+)
+
+// Target is one release, architecture and Python stack. Immutable after creation.
+type Target struct {
+	Name   string `json:"name"` // el9, el9-py312, local
+	Kind   Kind   `json:"kind"`
+	Arch   string `json:"arch"` // x86_64, aarch64
+	Dist   string `json:"dist"` // ".el9"; "" for local on Debian
+	Python Python `json:"python"`
+	RPM    RPM    `json:"rpm"`
+	Repos  []Repo `json:"repos"` // for Kind DNF
+	// BasePackages is installed into the base root (mock's chroot_setup_cmd).
+	BasePackages []string `json:"base_packages"`
+	ReleaseVer   string   `json:"releasever"`
+}
+
+// Python is one stack of a target.
+type Python struct {
+	Version    string `json:"version"`    // full, "3.12.9"; the marker environment's
+	Prefix     string `json:"prefix"`     // RPM name prefix: "python3.12-", "python3-"
+	Executable string `json:"executable"` // "/usr/bin/python3.12"
+	Sitelib    string `json:"sitelib"`    // "/usr/lib/python3.12/site-packages"
+	Sitearch   string `json:"sitearch"`   // "/usr/lib64/python3.12/site-packages"
+	PkgVersion string `json:"pkgversion"` // %python3_pkgversion: "3.12", "3"
+	Default    bool   `json:"default"`    // the release's own python3
+}
+
+// Minor is "3.12".
+func (p Python) Minor() string { return "" }
+
+// Style is which body a spec gets.
+type Style string
+
+const (
+	StylePyproject Style = "pyproject" // EL9+: %pyproject_* macros, generator Requires
+	StyleDriver    Style = "driver"    // own PEP 517 driver as Source1, generator Requires (local)
+)
+
+// RPM is what the target's rpm can express and does by itself.
+type RPM struct {
+	Version           string `json:"version"`
+	Caret             bool   `json:"caret"`
+	RichDeps          bool   `json:"rich_deps"`
+	DynamicBR         bool   `json:"dynamic_buildrequires"`
+	GeneratesRequires bool   `json:"generates_requires"`
+	Style             Style  `json:"style"`
+	ProvidesRaw       bool   `json:"provides_raw"` // EL8, EL7: python3.Xdist versions are not normalised
+}
+
+// Repo is one dnf repository.
+type Repo struct {
+	ID       string   `json:"id"`
+	BaseURL  []string `json:"baseurl"`
+	GPGKey   []string `json:"gpgkey,omitempty"`
+	GPGCheck bool     `json:"gpgcheck"`
+}
+
+// Env is the marker environment of t.
+func (t Target) Env() pep508.Environment { return pep508.Linux(t.Python.Version, t.Arch) }
