@@ -1,11 +1,16 @@
 // Package target knows what each release can do: its rpm, its Python stacks,
 // its repositories and the marker environment of its Python.
 //
-// Facts come from data shipped with the program; the builder probes and corrects what
-// depends on the machine. Pure but for Local, which looks at the host.
+// Facts come from data shipped with the program (targets.toml), from a file of the
+// user (Load) or from the host (Local); the builder probes and corrects what depends on
+// the machine. Everything but Local and Load is pure.
 package target
 
-import "reqpm/internal/pep508"
+import (
+	"strings"
+
+	"reqpm/internal/pep508"
+)
 
 // Kind tells where the base root comes from.
 type Kind string
@@ -14,6 +19,9 @@ const (
 	Host Kind = "host" // the host's own /usr (Debian and others without an RPM database)
 	DNF  Kind = "dnf"  // dnf --installroot from repositories
 )
+
+// LocalName is the name of the target that stands for this machine's own distribution.
+const LocalName = "local"
 
 // Target is one release, architecture and Python stack. Immutable after creation.
 type Target struct {
@@ -40,35 +48,52 @@ type Python struct {
 	Default    bool   `json:"default"`    // the release's own python3
 }
 
-// Minor is "3.12".
-func (p Python) Minor() string { return "" }
+// Minor is the version up to the minor number, "3.12"; "" when Version has no two parts.
+func (p Python) Minor() string {
+	parts := strings.SplitN(p.Version, ".", 3)
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[0] + "." + parts[1]
+}
 
 // Style is which body a spec gets.
 type Style string
 
 const (
 	StylePyproject Style = "pyproject" // EL9+: %pyproject_* macros, generator Requires
-	StyleDriver    Style = "driver"    // own PEP 517 driver as Source1, generator Requires (local)
+	StyleDriver    Style = "driver"    // own PEP 517 driver as Source1 (local, and EL8 later)
 )
 
 // RPM is what the target's rpm can express and does by itself.
 type RPM struct {
-	Version           string `json:"version"`
-	Caret             bool   `json:"caret"`
-	RichDeps          bool   `json:"rich_deps"`
-	DynamicBR         bool   `json:"dynamic_buildrequires"`
-	GeneratesRequires bool   `json:"generates_requires"`
-	Style             Style  `json:"style"`
-	ProvidesRaw       bool   `json:"provides_raw"` // EL8, EL7: python3.Xdist versions are not normalised
-}
-
-// Repo is one dnf repository.
-type Repo struct {
-	ID       string   `json:"id"`
-	BaseURL  []string `json:"baseurl"`
-	GPGKey   []string `json:"gpgkey,omitempty"`
-	GPGCheck bool     `json:"gpgcheck"`
+	Version   string `json:"version"` // "" when the host has no rpm yet
+	Caret     bool   `json:"caret"`
+	RichDeps  bool   `json:"rich_deps"`
+	DynamicBR bool   `json:"dynamic_buildrequires"`
+	// GeneratesRequires: rpm writes pythonX.Ydist() Provides and Requires by itself.
+	// False on EL7 and EL8, and on a host whose pythondistdeps.py lacks the
+	// "packaging" module (it would print a traceback, build green and provide nothing).
+	GeneratesRequires bool  `json:"generates_requires"`
+	Style             Style `json:"style"`
+	ProvidesRaw       bool  `json:"provides_raw"` // EL8, EL7: python3.Xdist versions are not normalised
 }
 
 // Env is the marker environment of t.
 func (t Target) Env() pep508.Environment { return pep508.Linux(t.Python.Version, t.Arch) }
+
+// clone copies t with the slices it owns, so that a caller cannot change shipped data.
+func (t Target) clone() Target {
+	t.BasePackages = append([]string(nil), t.BasePackages...)
+	repos := make([]Repo, len(t.Repos))
+	for i, r := range t.Repos {
+		r.BaseURL = append([]string(nil), r.BaseURL...)
+		r.GPGKey = append([]string(nil), r.GPGKey...)
+		repos[i] = r
+	}
+	if len(t.Repos) == 0 {
+		repos = nil
+	}
+	t.Repos = repos
+	return t
+}

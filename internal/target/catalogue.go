@@ -1,0 +1,101 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// UnknownError is a name that no target has.
+type UnknownError struct {
+	Name  string
+	Known []string
+	Near  []string // known names that look like a misspelling's origin
+}
+
+func (e *UnknownError) Error() string {
+	var near string
+	if len(e.Near) > 0 {
+		near = "; did you mean " + strings.Join(e.Near, " or ") + "?"
+	}
+	return fmt.Sprintf("no target %q%s (known: %s)", e.Name, near, strings.Join(e.Known, ", "))
+}
+
+// All returns the targets shipped with ReqPM, sorted by name. Local is not among
+// them: it depends on the host.
+func All() []Target {
+	ts, err := parse("targets.toml", shipped, nil)
+	if err != nil {
+		return nil // a test parses the embedded file: it cannot be wrong in a release
+	}
+	return ts
+}
+
+// Lookup finds a target by name among own (the user's, which win) and the shipped
+// ones. A name that nobody has is an *UnknownError. "local" is not found here: see Find.
+func Lookup(name string, own ...Target) (Target, error) {
+	all := append(slices.Clone(own), All()...)
+	for _, t := range all {
+		if t.Name == name {
+			return t.clone(), nil
+		}
+	}
+	known := append(targetNames(all), LocalName)
+	slices.Sort(known)
+	known = slices.Compact(known)
+	return Target{}, &UnknownError{Name: name, Known: known, Near: nearNames(name, known)}
+}
+
+// Find is Lookup that also knows "local", for which it looks at the host.
+func Find(ctx context.Context, name string, own ...Target) (Target, error) {
+	if name == LocalName {
+		return Local(ctx)
+	}
+	return Lookup(name, own...)
+}
+
+func targetNames(ts []Target) []string {
+	out := make([]string, len(ts))
+	for i, t := range ts {
+		out[i] = t.Name
+	}
+	return out
+}
+
+// nearNames are the known names at most two edits away or that begin alike.
+func nearNames(name string, known []string) []string {
+	name = strings.ToLower(name)
+	if len(name) > 64 {
+		return nil
+	}
+	plain := strings.NewReplacer("rhel", "el", "-python", "-py", ".", "", "_", "-").Replace(name)
+	var out []string
+	for _, k := range known {
+		if edits(plain, k) <= 1 || edits(name, k) <= 2 && len(name) > 3 {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
