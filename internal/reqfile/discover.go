@@ -1,0 +1,268 @@
+package reqfile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Bounds of Discover.
+const (
+	maxWalkDepth  = 4
+	maxCandidates = 500
+	maxWalked     = 100_000 // folder entries
+	maxCounted    = 64 << 20
+)
+
+// Discover looks through a project for files that say what it needs, and marks
+// those it would read by itself: the top folder's requirements.txt, else
+// requirements/ with base or production, else pyproject.toml's [project]. Every
+// candidate says why it was chosen or not. Chosen ones come first, then by depth
+// and name; the same tree gives the same answer. At most 500 are returned, the
+// ones nearest to the top. The error is only for a root that cannot be read.
+func Discover(fsys fs.FS) ([]Candidate, error) {
+	if fsys == nil {
+		return nil, errors.New("reqfile: no file system to look through")
+	}
+	d := &discovery{root: confined{fsys: fsys}, names: map[string]bool{}}
+	if err := d.walk(); err != nil {
+		return nil, fmt.Errorf("looking for requirement files: %w", err)
+	}
+	for _, name := range d.paths {
+		d.found = append(d.found, d.look(name))
+	}
+	d.choose()
+	result := make([]Candidate, len(d.found))
+	slices.SortStableFunc(d.found, func(a, b *found) int {
+		return cmp.Or(boolFirst(a.Chosen, b.Chosen), cmp.Compare(depth(a.Path), depth(b.Path)), cmp.Compare(a.Path, b.Path))
+	})
+	for i, f := range d.found {
+		result[i] = f.Candidate
+	}
+	return result, nil
+}
+
+func boolFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+func depth(name string) int { return strings.Count(name, "/") }
+
+// discovery is one call of Discover.
+type discovery struct {
+	root    confined
+	paths   []string
+	names   map[string]bool // of paths
+	found   []*found
+	counted int64 // bytes
+}
+
+// found is a candidate with what the choice needs to know.
+type found struct {
+	Candidate
+	files []string // everything read with it
+	open  bool     // may be chosen
+}
+
+// walk lists candidates, the top first, so that the bound drops the deepest.
+func (d *discovery) walk() error {
+	dirs, walked := []string{"."}, 0
+	for level := 0; level <= maxWalkDepth && len(dirs) > 0; level++ {
+		var deeper []string
+		for _, dir := range dirs {
+			entries, err := fs.ReadDir(d.root.fsys, dir)
+			if err != nil {
+				if dir == "." {
+					return err
+				}
+				continue // unreadable folders hold nothing we could use
+			}
+			if dir != "." && isVenv(entries) {
+				continue
+			}
+			walked += len(entries)
+			for _, e := range entries {
+				name := path.Join(dir, e.Name())
+				switch {
+				case e.IsDir() && !skippedDir(e.Name()):
+					deeper = append(deeper, name)
+				case !e.IsDir() && isCandidate(name) && len(d.paths) < maxCandidates:
+					d.paths = append(d.paths, name)
+					d.names[name] = true
+				}
+			}
+			if walked > maxWalked || len(d.paths) >= maxCandidates {
+				return nil
+			}
+		}
+		dirs = deeper
+	}
+	return nil
+}
+
+func isVenv(entries []fs.DirEntry) bool {
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "pyvenv.cfg" })
+}
+
+func isCandidate(name string) bool {
+	base := path.Base(name)
+	return base == "pyproject.toml" || foreignFormat(base) != "" || isRequirementFile(name)
+}
+
+// look reads one candidate, counts, and rules out what cannot be chosen.
+func (d *discovery) look(name string) *found {
+	f := &found{Candidate: Candidate{Path: name}}
+	if kind := foreignFormat(path.Base(name)); kind != "" {
+		f.Why = "not read yet: " + kind
+		return f
+	}
+	if info, err := d.root.stat(name); err == nil {
+		d.counted += info.Size()
+	}
+	if d.counted > maxCounted {
+		f.Why = "ignored: not looked into, the files before it were too large together"
+		return f
+	}
+	set, err := Read(context.Background(), Request{
+		FS:    d.root.fsys,
+		Files: []string{name},
+		Fetch: func(context.Context, string) ([]byte, error) {
+			return []byte("# remote files are not fetched while looking\n"), nil
+		},
+	})
+	f.Count, f.files = len(set.Requirements), set.Files
+	if all := Errors(err); len(all) > 0 {
+		f.Error = all[0].Error()
+		if len(all) > 1 {
+			f.Error += fmt.Sprintf(" (and %d more)", len(all)-1)
+		}
+	}
+	f.Why = d.ruleOut(f, set, err)
+	f.open = f.Why == ""
+	return f
+}
+
+// ruleOut says why a file may not be chosen by itself, "" if it may.
+func (d *discovery) ruleOut(f *found, set Set, err error) string {
+	if place := sidePlace(f.Path); place != "" {
+		return "ignored: belongs to " + place
+	}
+	if path.Base(f.Path) == "pyproject.toml" {
+		switch {
+		case set.Project != nil && depth(f.Path) > 0:
+			return "ignored: a project of its own below the top folder"
+		case set.Project != nil:
+			return ""
+		case errors.Is(err, ErrNotRead):
+			return "not read yet: dependencies are not in a [project] table"
+		case err != nil && f.files != nil && !strings.Contains(f.Error, "no [project]"):
+			return "ignored: cannot be read"
+		}
+		return "ignored: no [project] table, settings of tools only"
+	}
+	if isConstraintFile(f.Path) {
+		return "ignored: constraints only restrict versions; name it as a constraint file to use it"
+	}
+	if why := purpose(f.Path); why != "" {
+		return "ignored: " + why
+	}
+	if txt := strings.TrimSuffix(f.Path, ".in") + ".txt"; txt != f.Path && d.names[txt] {
+		return "ignored: " + path.Base(txt) + " is compiled from it"
+	}
+	if f.Count == 0 && err == nil {
+		return "ignored: nothing is asked for in it"
+	}
+	return ""
+}
+
+// choose applies the rules in order; the first that fits decides.
+func (d *discovery) choose() {
+	pick, why := d.pick()
+	if pick == nil {
+		for _, f := range d.found {
+			if f.open {
+				f.Why = "ignored: one of several below the top folder; name the ones to read"
+			}
+		}
+		return
+	}
+	pick.Chosen, pick.Why = true, why
+	for _, f := range d.found {
+		switch {
+		case f == pick:
+		case slices.Contains(pick.files, f.Path):
+			f.Why = "read along with " + pick.Path
+		case f.open && f.Path == "pyproject.toml":
+			f.Why = "ignored: " + pick.Path + " goes before [project] dependencies"
+		case f.open:
+			f.Why = "ignored: " + pick.Path + " is read instead"
+		}
+	}
+}
+
+func (d *discovery) pick() (f *found, why string) {
+	for _, name := range []string{"requirements.txt", "requirements.in"} {
+		if f := d.open(name); f != nil {
+			return f, "chosen: the top folder's " + name
+		}
+	}
+	if f, why := d.pickFromFolder(); f != nil {
+		return f, why
+	}
+	if f := d.open("pyproject.toml"); f != nil {
+		return f, "chosen: [project] of the top folder's pyproject.toml"
+	}
+	var only *found
+	for _, f := range d.found {
+		if f.open && only != nil {
+			return nil, ""
+		}
+		if f.open {
+			only = f
+		}
+	}
+	return only, "chosen: the only requirement file that is not for development"
+}
+
+// pickFromFolder takes from requirements/ the first of the usual names, or a
+// production file that includes it.
+func (d *discovery) pickFromFolder() (*found, string) {
+	for _, ext := range []string{".txt", ".in"} {
+		var first *found
+		for _, stem := range []string{"base", "prod", "production", "main", "common"} {
+			f := d.open("requirements/" + stem + ext)
+			switch {
+			case f == nil:
+			case first == nil:
+				first = f
+			case slices.Contains(f.files, first.Path):
+				return f, "chosen: production requirements, which include " + path.Base(first.Path)
+			}
+		}
+		if first != nil {
+			return first, "chosen: the usual name for what the project runs with"
+		}
+	}
+	return nil, ""
+}
+
+// open returns the candidate of that path if it may be chosen.
+func (d *discovery) open(name string) *found {
+	for _, f := range d.found {
+		if f.open && f.Path == name {
+			return f
+		}
+	}
+	return nil
+}

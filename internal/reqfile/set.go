@@ -1,0 +1,93 @@
+package reqfile
+
+import (
+	"context"
+	"io/fs"
+
+	"reqpm/internal/pep508"
+)
+
+// Position is where a requirement stands: a slash path relative to the project's
+// root (or the URL of a remote file, without its credentials) and a line from 1.
+// Line 0 means the file as a whole.
+type Position struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
+// Requirement is one requirement and where it was asked for.
+//
+// At most one of VCS and Path is set; look at them before URL, since VCS is
+// repeated in URL so that nobody takes the requirement for one of the index.
+// Name is "" where only the metadata of the thing can tell it: local folders,
+// source archives and repositories named without #egg= or "name @".
+type Requirement struct {
+	pep508.Requirement
+	Position
+	Text         string   // the logical line as written (variables not expanded), without comment and options
+	Hashes       []string // "sha256:…" from --hash or from the fragment of a URL, lower case
+	Editable     bool
+	Path         string // local project folder, wheel or sdist: slash path relative to the root; "" otherwise
+	VCS          string // "git+https://…@ref", without fragment; "" otherwise. URL archives stand in Requirement.URL
+	Subdirectory string // of a VCS or archive URL: "#subdirectory=", a clean slash path inside of it; "" otherwise
+}
+
+// Direct tells whether r names the thing itself (a repository, a URL, a local
+// path) and not something to be looked up in an index.
+func (r Requirement) Direct() bool { return r.VCS != "" || r.Path != "" || r.URL != "" }
+
+// Options are the global options of the files, in order of appearance.
+type Options struct {
+	IndexURL       string   // the last one written
+	ExtraIndexURLs []string // variables expanded: may hold credentials
+	NoIndex        bool
+	FindLinks      []string // URLs, and slash paths relative to the root
+	NoBinary       []string // PEP 503 names, or ":all:"
+	OnlyBinary     []string // PEP 503 names, or ":all:"
+	Pre            bool
+	RequireHashes  bool
+	TrustedHosts   []string
+	PreferBinary   bool
+}
+
+// Set is all that was read.
+type Set struct {
+	Requirements []Requirement // in the order pip would meet them; duplicates are kept
+	Constraints  []Requirement
+	Options      Options
+	Files        []string // every file read, in order, each once
+	Project      *Project // from the first pyproject.toml read that has a [project]
+	Warnings     []string // "file:line: …"
+}
+
+// Project is what pyproject.toml's [project] says of the project itself.
+type Project struct {
+	Name           string
+	Version        string // "" when dynamic or absent
+	RequiresPython string
+	Extras         []string // PEP 685 form, in order of appearance
+	Groups         []string // names of [dependency-groups] (PEP 735), normalised, in order of appearance
+	HasBuildSystem bool     // a [build-system] table is present
+	Position       Position
+}
+
+// Request says what to read.
+type Request struct {
+	FS          fs.FS                                                 // the project's root; nothing outside of it is read
+	Root        string                                                // absolute path of FS where it has one: absolute paths and file:/// URLs inside of it are understood then; "": all are refused
+	Files       []string                                              // requirement files and pyproject.toml, slash paths relative to the root
+	Constraints []string                                              // further -c files
+	Extras      []string                                              // optional dependency groups of [project] wanted
+	Groups      []string                                              // [dependency-groups] wanted (PEP 735)
+	Getenv      func(string) (string, bool)                           // for ${VAR}; nil: none set
+	Fetch       func(ctx context.Context, url string) ([]byte, error) // remote -r/-c files; nil: refused with an error
+}
+
+// Candidate is one file that Discover looked at.
+type Candidate struct {
+	Path   string `json:"path"`
+	Count  int    `json:"count"` // requirements in it, those of files it includes counted
+	Chosen bool   `json:"chosen"`
+	Why    string `json:"why"` // why chosen or ignored, for people
+	Error  string `json:"error,omitempty"`
+}
