@@ -107,7 +107,10 @@ func base(p Parts, release []string) Parts {
 	return Parts{Epoch: p.Epoch, Release: release, HasDev: true, Dev: "0"}
 }
 
-func keyOf(p Parts) string { return string(appendKey(nil, &p)) }
+func keyOf(p Parts) string {
+	var buf [128]byte
+	return string(appendKey(buf[:0], &p))
+}
 
 // increment adds one to the last number of a copy of release.
 func increment(release []string) []string {

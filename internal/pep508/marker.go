@@ -18,8 +18,9 @@ var (
 
 // Marker is a parsed environment marker. A nil Marker is true everywhere.
 type Marker struct {
-	root *group
-	text string
+	root  *group
+	text  string // normal form
+	extra bool   // mentions extra
 }
 
 // group is "a and b or c", as written: and binds before or.
@@ -76,7 +77,10 @@ func (m *Marker) Eval(env Environment, extra string) bool {
 
 // EvalAny is true when m holds with no extra or with one of extras.
 func (m *Marker) EvalAny(env Environment, extras []string) bool {
-	return m.Eval(env, "") || slices.ContainsFunc(extras, func(extra string) bool { return m.Eval(env, extra) })
+	if m.Eval(env, "") {
+		return true
+	}
+	return m.UsesExtra() && slices.ContainsFunc(extras, func(extra string) bool { return m.Eval(env, extra) })
 }
 
 // Evaluate is Eval, but fails, wrapping ErrUndefined, where the reference does: on
@@ -105,14 +109,17 @@ func (m *Marker) String() string {
 
 // UsesExtra tells whether m mentions extra anywhere: whether asking for an extra can
 // change its value.
-func (m *Marker) UsesExtra() bool { return m != nil && m.root.uses("extra") }
+func (m *Marker) UsesExtra() bool { return m != nil && m.extra }
 
 func (g *group) uses(variable string) bool {
 	return slices.ContainsFunc(g.terms, func(t term) bool {
 		if t.group != nil {
 			return t.group.uses(variable)
 		}
-		return t.left == operand{variable, true} || t.right == operand{variable, true}
+		if t.left.variable {
+			return t.left.value == variable
+		}
+		return t.right.value == variable
 	})
 }
 

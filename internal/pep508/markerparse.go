@@ -16,7 +16,7 @@ func (p *parser) marker() (*Marker, error) {
 	}
 	var b strings.Builder
 	g.format(&b, true)
-	return &Marker{root: g, text: b.String()}, nil
+	return &Marker{root: g, text: b.String(), extra: g.uses("extra")}, nil
 }
 
 // group = term (("and" | "or") term)*
