@@ -61,6 +61,10 @@ type Limits struct {
 	Processes   int
 }
 
+// Partial is where a build keeps its logs while it runs, for those who follow them: it
+// becomes resultDir when the build has ended.
+func Partial(resultDir string) string { return resultDir + ".partial" }
+
 // Phase of a build, in order.
 type Phase string
 
@@ -113,12 +117,14 @@ func (e *BuildError) Unwrap() error { return e.Err }
 // Command is one program run in a throw-away root.
 type Command struct {
 	Args    []string
-	Dir     string // inside the root
-	Env     []string
+	Dir     string   // inside the root
+	Env     []string // KEY=value, beyond the builder's own
 	Binds   []Bind
+	RPMs    []string // RPM files Install may take from, besides the target's repositories
+	Install []string // dependency expressions installed first; none means the bare base
 	Stdout  io.Writer
 	Stderr  io.Writer
-	Timeout time.Duration
+	Timeout time.Duration // 0: no limit but ctx
 }
 
 // Bind shows a host directory inside the root.

@@ -1,0 +1,162 @@
+// Package chroot builds RPMs with dnf, overlayfs, bubblewrap and rpmbuild: no Mock,
+// no daemon, the same targets.
+//
+// A base root is made once per target and kept under the state directory. Every
+// build, run and proof happens in a child process of our own, the first process of
+// its own PID, mount, IPC and network namespaces: it lays overlays over the base,
+// lets dnf install what the spec asks for, and starts rpmbuild in bubblewrap as an
+// unprivileged user. Killing that child, or dying ourselves by whatever signal, ends
+// every process and every mount of the build at once; only a directory stays, and
+// whoever opens the state directory next removes it.
+//
+// The child is this same program: main (and TestMain) must call Init first.
+//
+// Limits of memory and processes need a cgroup v2 tree with controllers delegated to
+// us; where there is none (Usable says so) Limits.MemoryBytes becomes an address
+// space limit of every process and Limits.Processes is not enforced.
+package chroot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"reqpm/internal/builder"
+	"reqpm/internal/target"
+)
+
+// Config says where a Builder keeps its roots and how much it does at once.
+type Config struct {
+	StateDir string                        // bases, layers and temporary directories; made when missing
+	Slots    int                           // builds at a time; 0 means one per CPU
+	Log      func(format string, a ...any) // notes for the operator; may be nil
+}
+
+// Builder makes base roots under one state directory. Many processes may share the
+// directory. It implements builder.Builder; all methods are safe for concurrent use.
+type Builder struct {
+	state *state
+	slots chan struct{}
+	logf  func(string, ...any)
+}
+
+var _ builder.Builder = (*Builder)(nil)
+
+// New prepares the state directory. It needs no privilege and no tools yet: Open asks for them.
+func New(c Config) (*Builder, error) {
+	if c.Slots <= 0 {
+		c.Slots = runtime.NumCPU()
+	}
+	if c.Log == nil {
+		c.Log = func(string, ...any) {}
+	}
+	st, err := openState(c.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	return &Builder{state: st, slots: make(chan struct{}, c.Slots), logf: c.Log}, nil
+}
+
+// Open makes or finds the base root of t; it also removes what dead processes left behind.
+func (b *Builder) Open(ctx context.Context, t target.Target, report func(string)) (builder.Base, error) {
+	base, err := b.OpenBase(ctx, t, report)
+	if err != nil {
+		return nil, err
+	}
+	return base, nil
+}
+
+// OpenBase is Open for callers that need more than builder.Base, such as HostRPM.
+func (b *Builder) OpenBase(ctx context.Context, t target.Target, report func(string)) (*Base, error) {
+	if report == nil {
+		report = func(string) {}
+	}
+	if err := usable(t.Kind); err != nil {
+		return nil, err
+	}
+	b.state.sweep(b.logf)
+	switch t.Kind {
+	case target.Host:
+		return b.openHost(ctx, t, report)
+	case target.DNF:
+		return b.openDNF(ctx, t, report)
+	}
+	return nil, fmt.Errorf("open base root of %s: unknown kind %q", t.Name, t.Kind)
+}
+
+// Base is one base root on disk. It implements builder.Base.
+type Base struct {
+	b    *Builder
+	info baseInfo
+	dir  string
+
+	mu   sync.Mutex
+	sums map[string]fileSum // digests of RPM files seen, by path
+}
+
+var _ builder.Base = (*Base)(nil)
+
+// baseInfo is what base.json beside a base root holds.
+type baseInfo struct {
+	ID       string        `json:"id"`
+	Target   target.Target `json:"target"`
+	HostRPM  string        `json:"host_rpm,omitempty"` // file name in the base's directory
+	Packages []string      `json:"packages"`           // NEVRAs in the base
+}
+
+// ID is a digest of what the base consists of.
+func (r *Base) ID() string { return r.info.ID }
+
+// Target is the target with what was probed in the base corrected.
+func (r *Base) Target() target.Target { return r.info.Target }
+
+// HostRPM is the path of the reqpm-host RPM, which says in RPM's words what this
+// machine has; a published repository for target local needs it too. "" for Kind DNF.
+func (r *Base) HostRPM() string {
+	if r.info.HostRPM == "" {
+		return ""
+	}
+	return filepath.Join(r.dir, r.info.HostRPM)
+}
+
+// Close forgets the base; what is on disk stays for the next Open.
+func (r *Base) Close() error { return nil }
+
+// slot waits for a free build slot; the returned function gives it back.
+func (b *Builder) slot(ctx context.Context) (func(), error) {
+	select {
+	case b.slots <- struct{}{}:
+		return func() { <-b.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// openState checks and makes the directories below dir.
+func openState(dir string) (*state, error) {
+	if dir == "" {
+		return nil, errors.New("chroot builder: no state directory given")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	// overlayfs takes its directories as one option string; these characters part it.
+	if strings.ContainsAny(dir, ":,\\") {
+		return nil, fmt.Errorf("state directory %s: overlayfs cannot use a path with ':', ',' or '\\' in it; choose another with --state", dir)
+	}
+	if strings.HasPrefix(dir, "/usr/") {
+		return nil, fmt.Errorf("state directory %s: it must not be below /usr, which builds see", dir)
+	}
+	for _, d := range []string{"roots", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			return nil, fmt.Errorf("make state directory: %w", err)
+		}
+	}
+	return &state{dir: dir}, nil
+}

@@ -1,0 +1,242 @@
+package chroot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"reqpm/internal/builder"
+	"reqpm/internal/target"
+)
+
+// insideRoot is where dnf's own sandbox sees the root it installs into.
+const insideRoot = "/reqpm/root"
+
+// toolSandbox is the host's tools without the host: /usr and a few files of /etc to
+// read, nothing else but what is bound. dnf runs in it as root with only the
+// capabilities it needs to own files, so a scriptlet that breaks out of rpm's chroot finds
+// neither the host's files nor the right to mount.
+func (w *worker) toolSandbox(ctx context.Context, asRoot bool, binds [][]string, env []string, args ...string) *exec.Cmd {
+	a := []string{"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session", "--clearenv"}
+	if !w.Network {
+		a = append(a, "--unshare-net")
+	}
+	a = append(a, "--ro-bind", "/usr", "/usr")
+	for _, d := range []string{"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"} {
+		if dst, err := os.Readlink(d); err == nil {
+			a = append(a, "--symlink", dst, d)
+		} else if exists(d) {
+			a = append(a, "--ro-bind", d, d)
+		}
+	}
+	for _, f := range []string{"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "nsswitch.conf", "passwd", "group", "hosts",
+		"resolv.conf", "ssl/certs", "ssl/openssl.cnf", "ca-certificates", "pki", "crypto-policies", "python3", "python3.11", "python3.12", "python3.13", "localtime"} {
+		a = append(a, "--ro-bind-try", "/etc/"+f, "/etc/"+f)
+	}
+	a = append(a, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--dir", "/var/tmp", "--dir", "/run")
+	for _, b := range binds {
+		a = append(a, b...)
+	}
+	if asRoot {
+		a = append(a, "--cap-drop", "ALL")
+		for _, c := range []string{"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "SETUID", "SETGID", "SETFCAP", "SYS_CHROOT", "MKNOD"} {
+			a = append(a, "--cap-add", "CAP_"+c)
+		}
+	} else {
+		a = append(a, "--unshare-user")
+	}
+	for _, kv := range append(childEnv(), env...) {
+		k, v, _ := strings.Cut(kv, "=")
+		a = append(a, "--setenv", k, v)
+	}
+	cmd := exec.CommandContext(ctx, "bwrap", append(append(a, "--"), args...)...)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if !asRoot {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: buildUID, Gid: buildUID}
+	}
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// transaction is one call of dnf on the merged root.
+type transaction struct {
+	repos   []target.Repo
+	ownRepo string   // directory of a repository that wins over repos; "" for none
+	files   []string // .repo files taken as they are, instead of repos
+	args    []string // after the options: "install", "x"
+	log     io.Writer
+}
+
+// dnf runs one transaction on w.at. A dependency nobody provides is a *builder.BuildError
+// with CauseDeps; everything else that fails is CauseInfra.
+func (w *worker) dnf(ctx context.Context, t transaction) error {
+	dir, err := os.MkdirTemp(w.Temp, "dnf-")
+	if err != nil {
+		return fmt.Errorf("dnf: %w", err)
+	}
+	binds, err := w.dnfFiles(dir, t)
+	if err != nil {
+		return fmt.Errorf("dnf: %w", err)
+	}
+	args := []string{"dnf", "-y", "--config=/reqpm/dnf/dnf.conf", "--installroot=" + insideRoot, "--disableplugin=*", "--enableplugin=builddep"}
+	if w.Target.ReleaseVer != "" {
+		args = append(args, "--releasever="+w.Target.ReleaseVer)
+	} else {
+		args = append(args, "--releasever=0")
+	}
+	args = append(args, t.args...)
+	fmt.Fprintf(t.log, "$ %s\n", strings.Join(args, " "))
+	var last tail
+	last.max = 64 << 10
+	cmd := w.toolSandbox(ctx, true, binds, []string{"HOME=/reqpm/dnf/home"}, args...)
+	cmd.Stdout = io.MultiWriter(t.log, &last)
+	cmd.Stderr = cmd.Stdout
+	err = exitError(cmd.Run(), last.String())
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return dnfError(err, last.String())
+	}
+	return nil
+}
+
+// dnfFiles writes dnf's configuration into dir and returns what its sandbox must show.
+func (w *worker) dnfFiles(dir string, t transaction) ([][]string, error) {
+	for _, d := range []string{"repos", "cache", "log", "home", "vars", "modules"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	files := map[string]string{
+		"dnf.conf": "[main]\nreposdir=/reqpm/dnf/repos\ncachedir=/reqpm/dnf/cache\nlogdir=/reqpm/dnf/log\nvarsdir=/reqpm/dnf/vars\n" +
+			"keepcache=0\ninstall_weak_deps=0\nbest=1\nstrict=1\nplugins=1\nassumeyes=1\ncolor=never\nhistory_record=0\nzchunk=0\n" +
+			"installonly_limit=0\nclean_requirements_on_remove=0\nretries=3\ntimeout=30\nlocalpkg_gpgcheck=0\nskip_if_unavailable=0\n",
+		// The host's rpm may keep its database elsewhere (Debian: in the home directory).
+		"home/.rpmmacros": "%_dbpath /var/lib/rpm\n",
+	}
+	binds := [][]string{{"--bind", dir, "/reqpm/dnf"}, {"--dev-bind", w.at, insideRoot},
+		{"--dev", insideRoot + "/dev"}, {"--proc", insideRoot + "/proc"}}
+	if t.ownRepo != "" {
+		files["repos/reqpm-own.repo"] = "[reqpm-own]\nname=reqpm-own\nbaseurl=file:///reqpm/own\ngpgcheck=0\nrepo_gpgcheck=0\npriority=1\nmodule_hotfixes=1\nmetadata_expire=0\n"
+		binds = append(binds, []string{"--ro-bind", t.ownRepo, "/reqpm/own"})
+	}
+	for _, r := range t.repos {
+		files["repos/"+r.ID+".repo"] = repoFile(r)
+	}
+	for i, f := range t.files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		files[fmt.Sprintf("repos/given-%d.repo", i)] = string(text)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(name, "repos/") {
+			for _, p := range fileURLs(text) {
+				binds = append(binds, []string{"--ro-bind-try", p, p})
+			}
+		}
+	}
+	return binds, nil
+}
+
+// repoFile writes one repository the way dnf.conf(5) wants it.
+func repoFile(r target.Repo) string {
+	check := "0"
+	if r.GPGCheck {
+		check = "1"
+	}
+	s := fmt.Sprintf("[%s]\nname=%s\nbaseurl=%s\ngpgcheck=%s\nmetadata_expire=3600\n", r.ID, r.ID, strings.Join(r.BaseURL, "\n        "), check)
+	if len(r.GPGKey) > 0 {
+		s += "gpgkey=" + strings.Join(r.GPGKey, "\n       ") + "\n"
+	}
+	return s
+}
+
+var fileURL = regexp.MustCompile(`file://(/[^\s,]+)`)
+
+// fileURLs are the host paths a .repo file points at.
+func fileURLs(text string) []string {
+	var paths []string
+	for _, m := range fileURL.FindAllStringSubmatch(text, -1) {
+		p := filepath.Clean(m[1])
+		if p != "/" && !slices.Contains(paths, p) {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+var missingDeps = []*regexp.Regexp{
+	regexp.MustCompile(`(?m)^No matching package to install: '(.+)'$`),
+	regexp.MustCompile(`(?m)^No match for argument: (.+)$`),
+	regexp.MustCompile(`(?m)nothing provides (.+?) needed by `),
+	regexp.MustCompile(`(?m)No matching package to install: "(.+)"$`),
+}
+
+// dnfError tells a missing dependency from a dnf that broke.
+func dnfError(err error, out string) error {
+	be := &builder.BuildError{Phase: builder.PhaseRoot, Cause: builder.CauseInfra, Tail: lastLines(out, 30), Err: err}
+	for _, re := range missingDeps {
+		for _, m := range re.FindAllStringSubmatch(out, -1) {
+			if !slices.Contains(be.Missing, m[1]) {
+				be.Missing = append(be.Missing, m[1])
+			}
+		}
+	}
+	switch {
+	case strings.Contains(out, "No space left on device") || strings.Contains(out, "needs at least"):
+		be.Err = fmt.Errorf("disk full: %w", err)
+	case len(be.Missing) > 0:
+		be.Cause = builder.CauseDeps
+		be.Err = fmt.Errorf("nothing provides %s", strings.Join(be.Missing, ", "))
+	case strings.Contains(out, "conflicting requests") || strings.Contains(out, "Problem:"):
+		be.Cause = builder.CauseDeps
+		be.Err = errors.New("the build requirements cannot be installed together")
+	}
+	return be
+}
+
+// lastLines is the end of text, at most n lines.
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// installed lists the NEVRAs in the merged root, sorted, keys left out.
+func (w *worker) installed(ctx context.Context) ([]string, error) {
+	var out, errs tail
+	out.max, errs.max = 4<<20, 4<<10
+	cmd := w.toolSandbox(ctx, true, [][]string{{"--bind", w.at, insideRoot}}, nil,
+		"rpm", "--root", insideRoot, "--define", "_dbpath /var/lib/rpm", "-qa", "--qf", `%{NEVRA}\n`)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := exitError(cmd.Run(), errs.String()); err != nil {
+		return nil, fmt.Errorf("list installed packages: %w", err)
+	}
+	var list []string
+	for l := range strings.Lines(out.String()) {
+		l = strings.TrimSpace(l)
+		if l != "" && !strings.HasPrefix(l, "gpg-pubkey-") {
+			list = append(list, l)
+		}
+	}
+	slices.Sort(list)
+	return list, nil
+}

@@ -1,0 +1,236 @@
+package chroot
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"reqpm/internal/builder"
+)
+
+// rpmFile is an RPM a build may install.
+type rpmFile struct {
+	Path string `json:"path"`
+	Sum  string `json:"sum"` // SHA-256
+}
+
+// needs is what a build root must have installed: it names a dependency layer.
+type needs struct {
+	rpms []rpmFile
+	deps []string // dependency expressions
+}
+
+// key names the layer: the same base, candidates and wishes always give the same root.
+func (n needs) key(baseID string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "layer %s\n", baseID)
+	sums := make([]string, 0, len(n.rpms))
+	for _, r := range n.rpms {
+		sums = append(sums, r.Sum)
+	}
+	slices.Sort(sums)
+	for _, s := range slices.Compact(sums) {
+		fmt.Fprintf(h, "rpm %s\n", s)
+	}
+	deps := slices.Clone(n.deps)
+	slices.Sort(deps)
+	for _, d := range slices.Compact(deps) {
+		fmt.Fprintf(h, "needs %s\n", d)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// depLayer is a cached layer in use: it cannot be pruned before release.
+type depLayer struct {
+	layer
+	manifest []string
+	lock     *os.File
+}
+
+func (d *depLayer) release() {
+	if d.lock != nil {
+		_ = d.lock.Close()
+	}
+}
+
+// dependencies finds or makes the layer with n installed. The caller releases it.
+// Builds that want the same layer at the same time wait for one of them to make it.
+func (w *worker) dependencies(ctx context.Context, n needs, log io.Writer) (*depLayer, error) {
+	dir := filepath.Join(w.Base, "layers")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("layers: %w", err)
+	}
+	key := n.key(w.BaseID)
+	path := filepath.Join(dir, key)
+	for {
+		lock, err := lockFile(path+".lock", unix.LOCK_SH)
+		if err != nil {
+			return nil, err
+		}
+		if d, err := openLayer(path); err == nil {
+			d.lock = lock
+			fmt.Fprintf(log, "build root layer %s (made earlier)\n", key)
+			return d, nil
+		}
+		_ = lock.Close()
+		if err := w.makeDependencies(ctx, n, path, log); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// openLayer reads a finished layer and marks it as used now.
+func openLayer(path string) (*depLayer, error) {
+	text, err := os.ReadFile(filepath.Join(path, "manifest"))
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	_ = os.Chtimes(path, now, now) // the age that pruning goes by
+	return &depLayer{layer: layer{path}, manifest: strings.Fields(string(text))}, nil
+}
+
+// makeDependencies lets dnf install n over the base and keeps the difference as path.
+func (w *worker) makeDependencies(ctx context.Context, n needs, path string, log io.Writer) error {
+	lock, err := lockFile(path+".lock", unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if exists(filepath.Join(path, "manifest")) {
+		return nil // another build made it while we waited
+	}
+	start := time.Now()
+	temp, err := os.MkdirTemp(w.Temp, "layer-")
+	if err != nil {
+		return fmt.Errorf("make layer: %w", err)
+	}
+	upper, err := makeLayer(filepath.Join(temp, "new"))
+	if err != nil {
+		return err
+	}
+	if err := w.mount(upper, filepath.Join(temp, "work")); err != nil {
+		return err
+	}
+	err = w.installNeeds(ctx, n, temp, log)
+	var manifest []string
+	if err == nil {
+		manifest, err = w.installed(ctx)
+	}
+	if err := errors.Join(err, w.unmount()); err != nil {
+		return err
+	}
+	base, err := readBase(w.Base)
+	if err != nil {
+		return err
+	}
+	manifest = slices.DeleteFunc(manifest, func(p string) bool { return slices.Contains(base.Packages, p) })
+	text := strings.Join(manifest, "\n")
+	if err := os.WriteFile(filepath.Join(upper.dir, "manifest"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("make layer: %w", err)
+	}
+	if err := os.Rename(upper.dir, path); err != nil {
+		return fmt.Errorf("make layer: %w", err)
+	}
+	fmt.Fprintf(log, "build root layer %s made in %.1f s\n", filepath.Base(path), time.Since(start).Seconds())
+	return nil
+}
+
+// installNeeds makes a repository of exactly n.rpms and asks dnf for n.deps.
+func (w *worker) installNeeds(ctx context.Context, n needs, temp string, log io.Writer) error {
+	t := transaction{repos: w.Target.Repos, log: log}
+	if len(n.rpms) > 0 {
+		repo := filepath.Join(temp, "repo")
+		if err := w.makeRepo(ctx, repo, n.rpms); err != nil {
+			return err
+		}
+		t.ownRepo = repo
+	}
+	// builddep understands every kind of expression, rich ones too; a spec of our own
+	// with nothing but the expressions is safe to parse outside of the build root.
+	spec := filepath.Join(w.at, "tmp", "reqpm-needs.spec")
+	if err := os.WriteFile(spec, []byte(needsSpec(n.deps)), 0o644); err != nil {
+		return fmt.Errorf("write build requirements: %w", err)
+	}
+	t.args = []string{"builddep", "--spec", insideRoot + "/tmp/reqpm-needs.spec"}
+	err := w.dnf(ctx, t)
+	return errors.Join(err, os.Remove(spec))
+}
+
+// needsSpec is a spec that only has BuildRequires.
+func needsSpec(deps []string) string {
+	var b strings.Builder
+	b.WriteString("Name: reqpm-needs\nVersion: 0\nRelease: 0\nSummary: needs\nLicense: none\n")
+	for _, d := range deps {
+		fmt.Fprintf(&b, "BuildRequires: %s\n", strings.ReplaceAll(d, "%", "%%"))
+	}
+	b.WriteString("%description\n")
+	return b.String()
+}
+
+// makeRepo makes a repository of exactly these files.
+func (w *worker) makeRepo(ctx context.Context, dir string, rpms []rpmFile) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("make repository of build requirements: %w", err)
+	}
+	for _, r := range rpms {
+		dst := filepath.Join(dir, r.Sum[:16]+"-"+filepath.Base(r.Path))
+		if exists(dst) {
+			continue
+		}
+		if os.Link(r.Path, dst) == nil {
+			if st, err := os.Stat(dst); err == nil && st.Mode().Perm()&0o004 != 0 {
+				continue
+			}
+			_ = os.Remove(dst) // unreadable for the tool's user: a copy then
+		}
+		if err := copyFile(r.Path, dst, 0o644, -1, time.Time{}); err != nil {
+			return fmt.Errorf("make repository of build requirements: %w", err)
+		}
+	}
+	if err := os.Chown(dir, buildUID, buildUID); err != nil {
+		return fmt.Errorf("make repository of build requirements: %w", err)
+	}
+	at := filepath.Join(filepath.Dir(w.at), "repo")
+	if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make repository of build requirements: %w", err)
+	}
+	if err := unix.Mount(dir, at, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("make repository of build requirements: %w", err)
+	}
+	defer unix.Unmount(at, unix.MNT_DETACH)
+	var out bytes.Buffer
+	cmd := w.toolSandbox(ctx, false, [][]string{{"--bind", at, "/reqpm/own"}}, nil,
+		"createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--workers=1", "/reqpm/own")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := exitError(cmd.Run(), lastLines(out.String(), 10)); err != nil {
+		return &builder.BuildError{Phase: builder.PhaseRoot, Cause: builder.CauseInfra, Tail: lastLines(out.String(), 10),
+			Err: fmt.Errorf("createrepo_c of the build requirements: %w", err)}
+	}
+	return nil
+}
+
+// readBase reads base.json of a base root.
+func readBase(dir string) (baseInfo, error) {
+	var info baseInfo
+	text, err := os.ReadFile(filepath.Join(dir, "base.json"))
+	if err != nil {
+		return info, fmt.Errorf("read base root: %w", err)
+	}
+	if err := json.Unmarshal(text, &info); err != nil {
+		return info, fmt.Errorf("read base root %s: %w", dir, err)
+	}
+	return info, nil
+}

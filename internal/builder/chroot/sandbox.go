@@ -1,0 +1,163 @@
+package chroot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"reqpm/internal/builder"
+)
+
+// The build user. The id is above what distributions hand to people and services, so
+// that no user of the host can signal or read what a build does.
+const (
+	buildUser = "reqpm-build"
+	buildUID  = 59876
+	buildHome = "/build"
+)
+
+// sandboxed describes one command in bubblewrap.
+type sandboxed struct {
+	args   []string
+	dir    string
+	env    []string // beyond the fixed ones
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// buildEnv is the whole environment of a build: nothing of ours leaks in.
+func buildEnv(dir string) []string {
+	return []string{
+		"PATH=/usr/bin:/usr/sbin:/bin:/sbin", "HOME=" + buildHome, "USER=" + buildUser, "LOGNAME=" + buildUser,
+		"SHELL=/bin/sh", "LANG=C.UTF-8", "TZ=UTC", "TERM=dumb", "PWD=" + dir,
+		"PYTHONHASHSEED=0", // set order must not decide what a build writes
+		"PIP_NO_INDEX=1", "PIP_DISABLE_PIP_VERSION_CHECK=1",
+	}
+}
+
+// bwrap starts c in the merged root as the build user: no network but loopback, no
+// capability, own PIDs, /proc, /dev and /tmp. bubblewrap itself runs as that user too
+// (in a user namespace of its own), so nothing inside is root's on the outside.
+func (w *worker) bwrap(ctx context.Context, c sandboxed) *exec.Cmd {
+	if c.dir == "" {
+		c.dir = buildHome
+	}
+	id := strconv.Itoa(buildUID)
+	args := []string{
+		"--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
+		"--uid", id, "--gid", id, "--hostname", "reqpm",
+		"--bind", w.at, "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/dev/shm",
+		"--chdir", c.dir,
+	}
+	for _, kv := range append(buildEnv(c.dir), c.env...) {
+		k, v, _ := strings.Cut(kv, "=")
+		args = append(args, "--setenv", k, v)
+	}
+	args = append(append(args, "--"), c.args...)
+	cmd := exec.CommandContext(ctx, "bwrap", args...)
+	cmd.Dir = "/"
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, c.stdout, c.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Pdeathsig:  syscall.SIGKILL,
+		Credential: &syscall.Credential{Uid: buildUID, Gid: buildUID},
+	}
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// output runs c and returns its standard output (at most 16 MB); a non-zero end is an
+// *builder.ExitError with the last of its standard error.
+func (w *worker) output(ctx context.Context, c sandboxed) (string, error) {
+	var out, errs tail
+	out.max, errs.max = 16<<20, 4<<10
+	c.stdout, c.stderr = &out, &errs
+	if err := exitError(w.bwrap(ctx, c).Run(), errs.String()); err != nil {
+		return "", fmt.Errorf("%s: %w", c.args[0], err)
+	}
+	return out.String(), nil
+}
+
+// exitError turns what exec returns into *builder.ExitError where a program ran and failed.
+func exitError(err error, stderr string) error {
+	var xe *exec.ExitError
+	if errors.As(err, &xe) {
+		code := xe.ExitCode()
+		if ws, ok := xe.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			code = 128 + int(ws.Signal())
+		}
+		return &builder.ExitError{Code: code, Stderr: stderr}
+	}
+	return err
+}
+
+// tail keeps the last max bytes written to it.
+type tail struct {
+	max int
+	buf []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.buf = append(t.buf, p...)
+	if len(t.buf) > 2*t.max {
+		t.buf = append(t.buf[:0], t.buf[len(t.buf)-t.max:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	if len(t.buf) > t.max {
+		return string(t.buf[len(t.buf)-t.max:])
+	}
+	return string(t.buf)
+}
+
+// copyFile copies src to dst with the given mode, owner and, unless zero, time.
+func copyFile(src, dst string, mode os.FileMode, uid int, mtime time.Time) (err error) {
+	in, err := os.Open(src)
+	if err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	defer in.Close()
+	st, err := in.Stat()
+	if err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return fmt.Errorf("copy %s: not a regular file", src)
+	}
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if _, err = io.Copy(out, in); err != nil {
+		return fmt.Errorf("copy %s to %s: %w", src, dst, err)
+	}
+	if err := out.Chmod(mode); err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	if uid >= 0 {
+		if err := out.Chown(uid, uid); err != nil {
+			return fmt.Errorf("copy: %w", err)
+		}
+	}
+	if !mtime.IsZero() {
+		return os.Chtimes(dst, mtime, mtime)
+	}
+	return nil
+}
+
+// under joins a path inside the root to where the root is. Only for names we chose:
+// it does not guard against symlinks made by a build.
+func (w *worker) under(elem ...string) string {
+	return filepath.Join(append([]string{w.at}, elem...)...)
+}

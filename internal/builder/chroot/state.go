@@ -1,0 +1,122 @@
+package chroot
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// state is the state directory: roots/ (bases and their layers) and tmp/ (one
+// directory per running operation, locked by its owner).
+type state struct{ dir string }
+
+func (s *state) roots() string { return filepath.Join(s.dir, "roots") }
+func (s *state) tmp() string   { return filepath.Join(s.dir, "tmp") }
+
+// tempDir is a directory of one operation. Its lock is held by this process and by the
+// operation's child, so it counts as dead only when both are gone.
+type tempDir struct {
+	path string
+	lock *os.File
+}
+
+// newTemp makes a locked temporary directory. Sweeping is shut out between making the
+// directory and locking it.
+func (s *state) newTemp(kind string) (*tempDir, error) {
+	gate, err := lockFile(filepath.Join(s.dir, "tmp.lock"), unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	defer gate.Close()
+	var r [6]byte
+	_, _ = rand.Read(r[:]) // crypto/rand never fails
+	path := filepath.Join(s.tmp(), kind+"-"+hex.EncodeToString(r[:]))
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make temporary directory: %w", err)
+	}
+	lock, err := lockFile(filepath.Join(path, "lock"), unix.LOCK_EX)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(path))
+	}
+	return &tempDir{path: path, lock: lock}, nil
+}
+
+// remove deletes the directory and gives the lock back.
+func (t *tempDir) remove() error {
+	err := removeTree(t.path)
+	return errors.Join(err, t.lock.Close())
+}
+
+// sweep removes the temporary directories of processes that are gone.
+func (s *state) sweep(logf func(string, ...any)) {
+	gate, err := lockFile(filepath.Join(s.dir, "tmp.lock"), unix.LOCK_EX)
+	if err != nil {
+		logf("clean up %s: %v", s.tmp(), err)
+		return
+	}
+	defer gate.Close()
+	entries, err := os.ReadDir(s.tmp())
+	if err != nil {
+		logf("clean up %s: %v", s.tmp(), err)
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.tmp(), e.Name())
+		lock, err := lockFile(filepath.Join(path, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			continue // its owner lives
+		}
+		if lock != nil {
+			defer lock.Close()
+		}
+		if err := removeTree(path); err != nil {
+			logf("clean up %s: %v", path, err)
+			continue
+		}
+		logf("removed %s, left behind by a process that is gone", path)
+	}
+}
+
+// removeTree is os.RemoveAll that tries again for a moment: the kernel may still be
+// taking an overlay apart whose upper directory this is.
+func removeTree(path string) error {
+	var err error
+	for range 5 {
+		if err = os.RemoveAll(path); err == nil {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fmt.Errorf("remove %s: %w", path, err)
+}
+
+// lockFile opens (and makes) path and takes a flock on it; closing the file gives it back.
+// With LOCK_NB a lock held by another gives EWOULDBLOCK.
+func lockFile(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), how)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+// exists tells whether path is there.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
