@@ -1,0 +1,110 @@
+package repo
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+var (
+	repoID   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*$`)
+	oneLine  = regexp.MustCompile(`^[^\x00-\x1f\x7f]*$`)
+	plainURL = regexp.MustCompile(`^(https?|file)://[^\x00-\x20\x7f,]+$`)
+)
+
+// checkRepoWords refuses what would change the meaning of a .repo file.
+func checkRepoWords(id, name, baseURL string) error {
+	switch {
+	case !repoID.MatchString(id) || len(id) > 200:
+		return fmt.Errorf("repository id %q: letters, digits and . _ : - only", id)
+	case !oneLine.MatchString(name):
+		return fmt.Errorf("repository name %q holds control characters", name)
+	case baseURL != "" && !plainURL.MatchString(baseURL):
+		return fmt.Errorf("base URL %q is not an http, https or file URL without spaces and commas", baseURL)
+	}
+	return nil
+}
+
+// writeRepoFile writes ROOT/ID.repo when it does not say so already.
+func (p *publication) writeRepoFile() (string, error) {
+	base := strings.TrimRight(p.req.BaseURL, "/")
+	if base == "" {
+		base = fileURL(filepath.Join(p.root, currentLink))
+	}
+	name := p.req.Name
+	if name == "" {
+		name = p.req.ID
+	}
+	want := []byte(RepoFile(p.req.ID, name, base))
+	path := filepath.Join(p.root, p.req.ID+".repo")
+	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, want) {
+		return path, nil
+	}
+	if err := writeAtomic(path, want, 0o644); err != nil {
+		return "", fmt.Errorf("write %s: %w", path, err)
+	}
+	return path, nil
+}
+
+// RepoFile is the text of a .repo file for a repository published here and reached at
+// base, an escaped URL without a slash at its end. metadata_expire is short, in seconds,
+// because a new snapshot may come at any time and old ones stay only for a while.
+func RepoFile(id, name, base string) string {
+	var b strings.Builder
+	section := func(id, name, base, more string) {
+		fmt.Fprintf(&b, "[%s]\nname=%s\nbaseurl=%s\n%sgpgcheck=1\nrepo_gpgcheck=1\n", id, name, escapeVars(base), more)
+	}
+	key := fmt.Sprintf("gpgkey=%s\nmetadata_expire=300\n", escapeVars(base+"/"+publicKey))
+	section(id, name, base, "enabled=1\n")
+	b.WriteString(key)
+	b.WriteString("\n")
+	section(id+"-source", name+" - sources", base+"/Source", "enabled=0\n")
+	b.WriteString(key)
+	return b.String()
+}
+
+// escapeVars keeps dnf from reading a variable where there is none.
+func escapeVars(s string) string { return strings.ReplaceAll(s, "$", "%24") }
+
+// fileURL escapes all but the unreserved characters of RFC 3986: dnf splits baseurl at
+// spaces and commas and replaces $variables.
+func fileURL(path string) string {
+	var b strings.Builder
+	b.WriteString("file://")
+	for i := range len(path) {
+		c := path[i]
+		if c == '/' || c == '-' || c == '.' || c == '_' || c == '~' ||
+			'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// InstallLines are the two lines that make a machine use the repository and install
+// names from it. repoFile is a path or an http(s) URL.
+func InstallLines(repoFile string, names []string) []string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = shellQuote(n)
+	}
+	add := "sudo cp " + shellQuote(repoFile) + " /etc/yum.repos.d/"
+	if strings.HasPrefix(repoFile, "https://") || strings.HasPrefix(repoFile, "http://") {
+		add = "sudo curl -fsSo " + shellQuote("/etc/yum.repos.d/"+repoFile[strings.LastIndexByte(repoFile, '/')+1:]) + " " + shellQuote(repoFile)
+	}
+	return []string{add, strings.TrimRight("sudo dnf install "+strings.Join(quoted, " "), " ")}
+}
+
+var shellPlain = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+~-]+$`)
+
+func shellQuote(s string) string {
+	if shellPlain.MatchString(s) && !strings.HasPrefix(s, "~") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
