@@ -1,3 +1,12 @@
+// Package index is the client of Python package indexes: it lists the files of a
+// project, reads the core metadata of wheels and downloads files into a cache that
+// many processes may share.
+//
+// Sources of fact: PEP 503 (HTML pages), PEP 691 (JSON pages), PEP 592 (yanked files),
+// PEP 658 and 714 (metadata files), PEP 700 (size and upload time), PEP 625 and the
+// binary distribution format (file names), pip's documentation (configuration).
+//
+// No address of an index is written in this package: see Discover.
 package index
 
 import (
@@ -17,7 +26,7 @@ type File struct {
 	URL            string // absolute, without credentials and fragment
 	SHA256         string // hex, lower case; "" when the index gives none
 	Hashes         map[string]string
-	Size           int64 // 0: unknown
+	Size           int64 // bytes; 0: unknown
 	RequiresPython string
 	Yanked         bool
 	YankedReason   string
@@ -31,8 +40,10 @@ type File struct {
 // WheelTags of a wheel's file name, each expanded: "py2.py3-none-any" has two Pythons.
 type WheelTags struct{ Python, ABI, Platform []string }
 
+// Kind tells a source distribution from a built one.
 type Kind string
 
+// The kinds of files an index has; eggs, installers and other relics are left out.
 const (
 	SDist Kind = "sdist"
 	Wheel Kind = "wheel"
@@ -62,3 +73,12 @@ type Reader interface {
 	// stays valid and its content never changes.
 	Download(ctx context.Context, f File) (string, error)
 }
+
+// Bounds on what an index may send. An index that goes beyond is not believed.
+const (
+	maxPage     = 200 << 20 // bytes of a project page, unpacked
+	maxFiles    = 100_000   // files of a project page
+	maxMetadata = 20 << 20  // bytes of core metadata
+	maxFile     = 4 << 30   // bytes of a distribution file
+	maxRequests = 16        // at the same time
+)
