@@ -20,7 +20,7 @@ import (
 // large, without exactly one top-level directory, or with entries that leave it is
 // an *ArchiveError, and what was unpacked of it is removed again. That directory must
 // not exist before.
-func Unpack(ctx context.Context, archivePath, dstDir string, limits Limits) (topDir string, err error) {
+func Unpack(ctx context.Context, archivePath, dstDir string, limits Limits) (top string, err error) {
 	if err := os.MkdirAll(dstDir, 0o755); err != nil {
 		return "", fmt.Errorf("unpack %s: %w", filepath.Base(archivePath), err)
 	}
@@ -29,7 +29,8 @@ func Unpack(ctx context.Context, archivePath, dstDir string, limits Limits) (top
 		return "", fmt.Errorf("unpack %s: %w", filepath.Base(archivePath), err)
 	}
 	defer root.Close()
-	u := &unpacker{root: root, archive: filepath.Base(archivePath), links: map[string]bool{}}
+	name := filepath.Base(archivePath)
+	u := &unpacker{root: root, archive: name, top: topDir{archive: name}, links: map[string]bool{}}
 	err = walk(ctx, archivePath, limits, u.add)
 	if err == nil {
 		err = u.top.check()
@@ -103,7 +104,6 @@ type unpacker struct {
 }
 
 func (u *unpacker) add(m Member, body io.Reader) error {
-	u.top.archive = u.archive
 	if err := u.top.see(m); err != nil {
 		return err
 	}

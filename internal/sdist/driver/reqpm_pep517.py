@@ -557,7 +557,8 @@ class Installer:
                     continue
                 self.modules.append(path)
             self.extract(scheme, path, info)
-        self.write(self.site() + "/" + self.wheel.dist_info + "/INSTALLER", b"rpm\n", 0o644, "purelib")
+        root = "purelib" if self.wheel.purelib else "platlib"
+        self.write(self.site() + "/" + self.wheel.dist_info + "/INSTALLER", b"rpm\n", 0o644, root)
         for name, module, attributes in self.wheel.entry_points():
             self.wrapper(name, module, attributes)
         self.licences()
