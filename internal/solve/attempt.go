@@ -1,0 +1,307 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
+)
+
+// maxConflicts bounds the work of one Solve. Hard real inputs need some hundreds;
+// chains through thousands of releases some thousands.
+const maxConflicts = 50_000
+
+// errRestart: the policy was widened, the attempt rests on the narrow one.
+var errRestart = errors.New("begin anew")
+
+// attempt is one run of PubGrub under one policy.
+type attempt struct {
+	ctx   context.Context
+	f     *fetcher
+	py    *pythonCheck
+	env   pep508.Environment
+	roots []Root // those whose marker holds
+	pol   *policy
+	mode  mode
+
+	trail
+	vars      []*variable
+	byName    map[string]*variable
+	queue     []*variable
+	merged    map[mergeKey]*incompat
+	conflicts int
+}
+
+// mode changes an attempt for questions asked after a conflict.
+type mode struct {
+	pre        bool                      // every pre-release is let in
+	yanked     bool                      // every yanked version is let in
+	known      bool                      // use only what has been fetched: what is not known is no obstacle
+	allAtOnce  bool                      // say everything known of a package when it is met, for short proofs
+	preferring map[string]pep440.Version // tried first
+}
+
+type mergeKey struct {
+	from, extra, to *variable
+	spec            string
+}
+
+// run returns nil when everything is decided, the incompatibility without terms
+// when there is no solution, or an error.
+func (a *attempt) run() (*incompat, error) {
+	a.byName, a.merged = map[string]*variable{}, map[mergeKey]*incompat{}
+	if proof, err := a.addRoots(); proof != nil || err != nil {
+		return proof, err
+	}
+	for {
+		if proof, err := a.propagate(); proof != nil || err != nil {
+			return proof, err
+		}
+		v := a.choose()
+		if v == nil {
+			return nil, nil
+		}
+		if err := a.decide(v); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// variable returns the variable of a package, made known when it is new. nil
+// without error: the package is not known, in mode.known.
+func (a *attempt) variable(name string, depth int, spec pep440.Specifiers) (*variable, error) {
+	if v := a.byName[name]; v != nil {
+		return v, a.widen(v, spec)
+	}
+	vs, err := a.f.versions(a.ctx, name)
+	if err != nil {
+		if a.mode.known && errors.Is(err, errUnknown) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	v := &variable{name: name, list: vs, size: vs.size, depth: depth, extras: map[string]*variable{}}
+	v.base = v
+	a.enlist(v)
+	a.byName[name] = v
+	a.addFacts(v, spec)
+	if a.mode.allAtOnce {
+		return v, a.sayAll(v)
+	}
+	return v, nil
+}
+
+func (a *attempt) enlist(v *variable) {
+	v.id = len(a.vars)
+	v.full = fullSet(v.size)
+	v.said = newSet(v.base.size) // an extra has one value, but says something for each version of its base
+	v.cur = v.full
+	a.vars = append(a.vars, v)
+}
+
+// extraOf returns the variable of v[extra].
+func (a *attempt) extraOf(v *variable, extra string) (*variable, error) {
+	if e := v.extras[extra]; e != nil {
+		return e, nil
+	}
+	e := &variable{name: v.name, extra: extra, base: v, size: 2, depth: v.depth}
+	a.enlist(e)
+	v.extras[extra] = e
+	if a.mode.allAtOnce {
+		return e, a.sayAll(e)
+	}
+	return e, nil
+}
+
+// addFacts narrows a new package by what holds whatever is decided.
+func (a *attempt) addFacts(v *variable, spec pep440.Specifiers) {
+	vs := v.list
+	wrong := newSet(v.size)
+	for i, c := range vs.cands {
+		if !a.py.allows(c.RequiresPython) {
+			wrong.add(i + 1)
+		}
+	}
+	v.usable = vs.all().minus(wrong)
+	for _, r := range a.roots {
+		if r.Req.Key() == v.name {
+			v.specs = append(v.specs, r.Req.Specifiers)
+		}
+	}
+	a.pol.widen(vs, v.usable, v.specs) // what the user says opens even barred packages
+	if !a.pol.barred[v.name] && !a.mode.known {
+		a.pol.widen(vs, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec))
+	}
+	pre, yanked := a.pol.hidden(vs, a.mode.pre || a.f.req.Pre)
+	if a.mode.yanked {
+		yanked = newSet(v.size)
+	}
+	a.fact(kindPython, v, wrong, nil)
+	a.fact(kindPre, v, pre, nil)
+	a.fact(kindYanked, v, yanked, nil)
+	for i := range a.roots {
+		r := &a.roots[i]
+		if r.Constraint && r.Req.Key() == v.name {
+			a.fact(kindConstraint, v, vs.all().minus(vs.matching(r.Req.Specifiers)), r)
+		}
+	}
+}
+
+func (a *attempt) fact(k kind, v *variable, excluded set, r *Root) {
+	if excluded.empty() {
+		return
+	}
+	c := &incompat{kind: k, to: v, dead: -1, terms: []term{{v, excluded}}}
+	if r != nil {
+		c.origin, c.req = &r.Origin, r.Req
+	}
+	if !excluded.disjoint(v.cur) {
+		a.trail.fact(v, excluded, c)
+	}
+}
+
+// widen checks a further requirement on a known package against the policy.
+func (a *attempt) widen(v *variable, spec pep440.Specifiers) error {
+	if a.mode.known || a.pol.barred[v.name] || v.list.pre.empty() && v.list.yanked.empty() {
+		return nil
+	}
+	if a.pol.widen(v.list, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec)) {
+		return errRestart
+	}
+	return nil
+}
+
+// addRoots states what the user asks for. Constraints wait until their package
+// is asked for by somebody.
+func (a *attempt) addRoots() (*incompat, error) {
+	for _, r := range a.roots {
+		if !r.Constraint {
+			a.f.look(r.Req)
+		}
+	}
+	for i := range a.roots {
+		r := &a.roots[i]
+		if r.Constraint {
+			continue
+		}
+		v, err := a.variable(r.Req.Key(), 0, r.Req.Specifiers)
+		if v == nil || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		c := &incompat{kind: kindRoot, origin: &r.Origin, req: r.Req, to: v, dead: -1}
+		c.with(v, v.full.minus(v.list.matching(r.Req.Specifiers)))
+		if c.withoutTrivial(); len(c.terms) == 0 {
+			return c, nil
+		}
+		a.add(c)
+		for _, extra := range r.Req.Extras {
+			e, err := a.extraOf(v, extra)
+			if err != nil {
+				return nil, err
+			}
+			ec := &incompat{kind: kindRoot, origin: &r.Origin, req: r.Req, to: e, dead: -1}
+			ec.with(e, single(e.size, none))
+			a.add(ec)
+		}
+	}
+	return nil, nil
+}
+
+// add makes c take part, and has its variables looked at.
+func (a *attempt) add(c *incompat) {
+	for _, t := range c.terms {
+		t.v.about = append(t.v.about, c)
+		a.changed(t.v)
+	}
+}
+
+func (a *attempt) changed(v *variable) {
+	if !v.queued {
+		v.queued = true
+		a.queue = append(a.queue, v)
+	}
+}
+
+// choose picks the package to decide next, nil when nothing is open: whatever has
+// one value left, then packages that clash often, then the user's own, then by
+// distance from the user and number of versions left. Names settle ties, so that
+// the order of the input does not matter.
+func (a *attempt) choose() *variable {
+	var best *variable
+	var bestRank [4]int
+	for _, v := range a.vars {
+		if v.decided > 0 || !v.wanted() || v.extra != "" && v.base.decided == 0 {
+			continue
+		}
+		rank := [4]int{0, 0, v.depth, v.cur.count()}
+		if rank[3] > 1 {
+			rank[0] = 1
+		}
+		if v.conflicts >= 5 {
+			rank[1] = -1
+		}
+		if best == nil || less(rank, bestRank, v, best) {
+			best, bestRank = v, rank
+		}
+	}
+	return best
+}
+
+func less(a, b [4]int, v, w *variable) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return a[i] < b[i]
+		}
+	}
+	if v.name != w.name {
+		return v.name < w.name
+	}
+	return v.extra < w.extra
+}
+
+// decide picks a version of v, states what it requires, and takes it unless a
+// requirement cannot hold: then propagation rules the version out.
+func (a *attempt) decide(v *variable) error {
+	if err := a.ctx.Err(); err != nil {
+		return err
+	}
+	value := v.cur.max()
+	if want, ok := a.mode.preferring[v.name]; ok && v.extra == "" {
+		if i := v.list.index(want); i > 0 && v.cur.has(i) {
+			value = i
+		}
+	}
+	var said []*incompat
+	var err error
+	if v.extra == "" {
+		said, err = a.say(v, value, nil)
+	} else {
+		said, err = a.say(v.base, v.base.decided, v)
+	}
+	if err != nil {
+		return fmt.Errorf("resolving %s: %w", v.label(), err)
+	}
+	a.changed(v)
+	for _, c := range said {
+		if a.clashes(c, v) {
+			return a.widenTogether(c, v)
+		}
+	}
+	a.trail.decide(v, value)
+	return nil
+}
+
+// clashes: deciding v would break c.
+func (a *attempt) clashes(c *incompat, v *variable) bool {
+	for _, t := range c.terms {
+		if t.v != v && !t.v.cur.subsetOf(t.set) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,3 @@
+package solve
+
+func (s *solver) explain(proof *incompat) error { return &Conflict{Message: "x"} }

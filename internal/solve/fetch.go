@@ -1,0 +1,213 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
+)
+
+const (
+	fetchers        = 16     // goroutines that fetch ahead
+	maxRequirements = 10_000 // of one version
+	maxAhead        = 5_000  // packages looked at ahead of need
+)
+
+// answer is one call of the Source: made once, by whoever needs it first.
+type answer[T any] struct {
+	started bool
+	done    chan struct{}
+	value   T
+	err     error
+}
+
+type versionKey struct{ name, version string }
+
+// fetcher keeps every answer of the Source for one Solve and fetches ahead what
+// will likely be needed. Nothing but waiting time depends on it.
+type fetcher struct {
+	src    Source
+	req    *Request
+	py     *pythonCheck
+	ctx    context.Context // of the goroutines; ends with close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	lists   map[string]*answer[*versions]
+	reqs    map[versionKey]*answer[[]pep508.Requirement]
+	ahead   map[string]bool
+	queue   []func()
+	running int
+	// closed to new calls: what is not known stays unknown (what-if questions).
+	frozen bool
+}
+
+// errUnknown: not asked for before the fetcher was frozen.
+var errUnknown = errors.New("not known")
+
+func newFetcher(ctx context.Context, src Source, req *Request) *fetcher {
+	f := &fetcher{
+		src: src, req: req, py: newPythonCheck(req.Env),
+		lists: map[string]*answer[*versions]{},
+		reqs:  map[versionKey]*answer[[]pep508.Requirement]{},
+		ahead: map[string]bool{},
+	}
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	return f
+}
+
+// freeze ends all fetching; answers so far stay.
+func (f *fetcher) freeze() {
+	f.mu.Lock()
+	f.frozen, f.queue = true, nil
+	f.mu.Unlock()
+	f.cancel()
+	f.wg.Wait()
+}
+
+func (f *fetcher) versions(ctx context.Context, name string) (*versions, error) {
+	return get(ctx, f, f.lists, name, func(ctx context.Context) (*versions, error) {
+		cands, err := f.src.Candidates(ctx, name)
+		if errors.Is(err, ErrNotFound) {
+			return newVersions(name, false, nil)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("versions of %s: %w", name, err)
+		}
+		return newVersions(name, true, cands)
+	})
+}
+
+func (f *fetcher) requires(ctx context.Context, name string, v pep440.Version) ([]pep508.Requirement, error) {
+	return get(ctx, f, f.reqs, versionKey{name, v.String()}, func(ctx context.Context) ([]pep508.Requirement, error) {
+		reqs, err := f.src.Requires(ctx, name, v)
+		if err == nil && len(reqs) > maxRequirements {
+			err = fmt.Errorf("%d requirements, more than the %d allowed", len(reqs), maxRequirements)
+		}
+		return reqs, err
+	})
+}
+
+// get answers from m, or makes the call itself when nobody has begun it.
+func get[K comparable, T any](ctx context.Context, f *fetcher, m map[K]*answer[T], key K, call func(context.Context) (T, error)) (T, error) {
+	f.mu.Lock()
+	a := m[key]
+	if a == nil && f.frozen {
+		f.mu.Unlock()
+		var zero T
+		return zero, errUnknown
+	}
+	if a == nil {
+		a = &answer[T]{done: make(chan struct{})}
+		m[key] = a
+	}
+	mine := !a.started
+	a.started = true
+	f.mu.Unlock()
+	if mine {
+		a.value, a.err = call(ctx)
+		close(a.done)
+		return a.value, a.err
+	}
+	select {
+	case <-a.done:
+		if errors.Is(a.err, context.Canceled) && ctx.Err() == nil { // cut off by freeze
+			var zero T
+			return zero, errUnknown
+		}
+		return a.value, a.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}
+
+// knows tells whether the requirements of a version have been answered.
+func (f *fetcher) knows(name string, v pep440.Version) bool {
+	f.mu.Lock()
+	a := f.reqs[versionKey{name, v.String()}]
+	f.mu.Unlock()
+	if a == nil {
+		return false
+	}
+	select {
+	case <-a.done:
+		return a.err == nil
+	default:
+		return false
+	}
+}
+
+// look starts fetching what r will likely need: the versions of the package,
+// the requirements of the version that would be chosen for r alone, and so on.
+func (f *fetcher) look(r pep508.Requirement) {
+	name := r.Key()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.frozen || f.ahead[name] || len(f.ahead) >= maxAhead {
+		return
+	}
+	f.ahead[name] = true
+	f.queue = append(f.queue, func() { f.lookNow(name, r) })
+	if f.running < fetchers {
+		f.running++
+		f.wg.Go(f.work)
+	}
+}
+
+func (f *fetcher) work() {
+	for {
+		f.mu.Lock()
+		if len(f.queue) == 0 || f.ctx.Err() != nil {
+			f.running--
+			f.mu.Unlock()
+			return
+		}
+		next := f.queue[0]
+		f.queue = f.queue[1:]
+		f.mu.Unlock()
+		next()
+	}
+}
+
+func (f *fetcher) lookNow(name string, r pep508.Requirement) {
+	vs, err := f.versions(f.ctx, name)
+	if err != nil {
+		return
+	}
+	v, ok := f.likely(vs, r.Specifiers)
+	if !ok {
+		return
+	}
+	if e, ok := f.src.(Eager); ok && !e.Cheap(name, v) {
+		return
+	}
+	reqs, err := f.requires(f.ctx, name, v)
+	if err != nil {
+		return
+	}
+	for _, q := range reqs {
+		if q.Marker.EvalAny(f.req.Env, r.Extras) {
+			f.look(q)
+		}
+	}
+}
+
+// likely guesses the version the solver will try first for spec.
+func (f *fetcher) likely(vs *versions, spec pep440.Specifiers) (pep440.Version, bool) {
+	if v, ok := f.req.Prefer[vs.name]; ok && spec.Contains(v) {
+		return v, vs.index(v) > 0
+	}
+	pre := f.req.Pre || spec.NamesPrerelease()
+	for i := len(vs.cands) - 1; i >= 0; i-- {
+		c := vs.cands[i]
+		if !c.Yanked && (pre || !c.Version.IsPrerelease()) && spec.Contains(c.Version) && f.py.allows(c.RequiresPython) {
+			return c.Version, true
+		}
+	}
+	return pep440.Version{}, false
+}

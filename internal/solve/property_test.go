@@ -1,0 +1,302 @@
+package solve
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
+)
+
+// problem is a small random universe and what is asked of it.
+type problem struct {
+	u   *universe
+	req Request
+}
+
+var (
+	finals   = []string{"1.0", "1.5", "2.0", "3.0"}
+	mixed    = []string{"1.0", "1.5", "2.0rc1", "2.0"}
+	specText = []string{"", "", "==1.0", "!=1.5", ">=1.5", "<2", ">2", "~=1.0", "==1.*", ">=2,<3", "===2.0", "==2.0"}
+	names    = []string{"a", "b", "c", "d", "e", "f"}
+)
+
+func drawRequirement(t *rapid.T, markers, pre bool) pep508.Requirement {
+	text := rapid.SampledFrom(names).Draw(t, "name")
+	if rapid.IntRange(0, 4).Draw(t, "with extra") == 0 {
+		text += "[" + rapid.SampledFrom([]string{"x", "y", "x,y"}).Draw(t, "extra") + "]"
+	}
+	specs := specText
+	if pre {
+		specs = append(slices.Clone(specText), ">=2.0rc1", "==2.0rc1", ">1.5,<2.0")
+	}
+	text += rapid.SampledFrom(specs).Draw(t, "spec")
+	if markers {
+		text += rapid.SampledFrom([]string{"", "", "", "; extra=='x'", "; extra=='y'", "; python_version<'3'"}).Draw(t, "marker")
+	}
+	r, err := pep508.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func drawProblem(t *rapid.T, pre bool) problem {
+	u := &universe{cands: map[string][]Candidate{}, reqs: map[string][]pep508.Requirement{}, fail: map[string]error{}}
+	versions := finals
+	if pre {
+		versions = mixed
+	}
+	for _, name := range names[:rapid.IntRange(1, len(names)).Draw(t, "packages")] {
+		for _, text := range versions[:rapid.IntRange(1, len(versions)).Draw(t, "versions")] {
+			v, err := pep440.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := Candidate{Version: v}
+			if rapid.IntRange(0, 9).Draw(t, "python") == 0 {
+				c.RequiresPython = ">=3.12"
+			}
+			u.cands[name] = append(u.cands[name], c)
+			key := name + " " + v.String()
+			for range rapid.IntRange(0, 3).Draw(t, "requirements") {
+				u.reqs[key] = append(u.reqs[key], drawRequirement(t, true, pre))
+			}
+			if rapid.IntRange(0, 19).Draw(t, "fails") == 0 {
+				u.fail[key] = errors.New("no metadata")
+			}
+		}
+	}
+	req := Request{Env: pep508.Linux("3.11.2", "x86_64")}
+	for i := range rapid.IntRange(1, 4).Draw(t, "roots") {
+		r := drawRequirement(t, false, pre)
+		req.Roots = append(req.Roots, Root{
+			Req:        r,
+			Constraint: rapid.IntRange(0, 5).Draw(t, "constraint") == 0,
+			Origin:     Origin{File: "requirements.txt", Line: i + 1, Text: r.String()},
+		})
+	}
+	return problem{u, req}
+}
+
+// exhaustive tells whether any choice of versions holds, by trying them all. It
+// follows what is asked for, package by package, and knows nothing of the solver.
+func (p problem) exhaustive(allowed func(map[string]Candidate) bool) bool {
+	chosen := map[string]Candidate{}
+	var try func() bool
+	try = func() bool {
+		extras, missing, ok := p.closure(chosen)
+		if !ok {
+			return false
+		}
+		_ = extras
+		if missing == "" {
+			return allowed(chosen)
+		}
+		for _, c := range p.u.cands[missing] {
+			if c.RequiresPython != "" || p.u.fail[missing+" "+c.Version.String()] != nil {
+				continue
+			}
+			chosen[missing] = c
+			if try() {
+				return true
+			}
+			delete(chosen, missing)
+		}
+		return false
+	}
+	return try()
+}
+
+// closure follows requirements through the chosen versions: the extras asked
+// for, a package that is asked for and not chosen yet, and whether all is well.
+func (p problem) closure(chosen map[string]Candidate) (extras map[string]map[string]bool, missing string, ok bool) {
+	extras = map[string]map[string]bool{}
+	ok = true
+	want := func(r pep508.Requirement) (grew bool) {
+		if extras[r.Key()] == nil {
+			extras[r.Key()], grew = map[string]bool{}, true
+		}
+		for _, e := range r.Extras {
+			if !extras[r.Key()][e] {
+				extras[r.Key()][e], grew = true, true
+			}
+		}
+		c, have := chosen[r.Key()]
+		if !have {
+			missing = r.Key()
+		} else if !r.Specifiers.Contains(c.Version) {
+			ok = false
+		}
+		return grew
+	}
+	for _, r := range p.req.Roots {
+		if c, have := chosen[r.Req.Key()]; r.Constraint {
+			ok = ok && (!have || r.Req.Specifiers.Contains(c.Version))
+		} else {
+			want(r.Req)
+		}
+	}
+	for again := true; again; {
+		again = false
+		for name := range maps.Clone(extras) {
+			c, have := chosen[name]
+			if !have {
+				continue
+			}
+			for _, r := range p.u.reqs[name+" "+c.Version.String()] {
+				if r.Marker.EvalAny(p.req.Env, slices.Collect(maps.Keys(extras[name]))) {
+					again = want(r) || again
+				}
+			}
+		}
+	}
+	return extras, missing, ok
+}
+
+func anything(map[string]Candidate) bool { return true }
+
+func rapidRuns(t *testing.T, check func(*rapid.T)) {
+	runs := 2000
+	if n, err := strconv.Atoi(os.Getenv("REQPM_RAPID")); err == nil {
+		runs = n
+	}
+	// rapid takes the number from a flag only; run its checks in equal parts.
+	for i := 0; i*100 < runs; i++ {
+		if rapid.Check(t, check); t.Failed() {
+			return
+		}
+	}
+}
+
+func solveProblem(t *rapid.T, p problem) (Solution, *Conflict) {
+	sol, err := Solve(t.Context(), p.u, p.req)
+	if err == nil {
+		if err := Check(t.Context(), sol, p.req, p.u); err != nil {
+			t.Fatalf("wrong solution %s: %v", packages(sol), err)
+		}
+		return sol, nil
+	}
+	c, ok := errors.AsType[*Conflict](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	return sol, c
+}
+
+func (p problem) String() string {
+	text := ""
+	for _, r := range p.req.Roots {
+		text += fmt.Sprintf("root %s constraint=%v\n", r.Req, r.Constraint)
+	}
+	for _, n := range slices.Sorted(maps.Keys(p.u.cands)) {
+		for _, c := range p.u.cands[n] {
+			k := n + " " + c.Version.String()
+			text += fmt.Sprintf("%s py%s: %v %v\n", k, c.RequiresPython, p.u.reqs[k], p.u.fail[k])
+		}
+	}
+	return text
+}
+
+func TestSolvesWhateverHasASolution(t *testing.T) {
+	solved, not := 0, 0
+	rapidRuns(t, func(t *rapid.T) {
+		p := drawProblem(t, false)
+		sol, conflict := solveProblem(t, p)
+		if conflict == nil {
+			solved++
+			return
+		}
+		not++
+		if p.exhaustive(anything) {
+			t.Fatalf("there is a solution, said: %s\n%s", conflict.Message, p)
+		}
+		_ = sol
+	})
+	t.Logf("%d solved, %d without solution", solved, not)
+	if solved == 0 || not == 0 {
+		t.Error("the universes do not test both answers")
+	}
+}
+
+func TestPreReleasesOnlyWithSupport(t *testing.T) {
+	solved, not, missed := 0, 0, 0
+	rapidRuns(t, func(t *rapid.T) {
+		p := drawProblem(t, true)
+		_, conflict := solveProblem(t, p)
+		if conflict == nil {
+			solved++
+			return
+		}
+		not++
+		if p.exhaustive(func(chosen map[string]Candidate) bool { return p.supported(chosen) }) {
+			missed++
+		}
+	})
+	t.Logf("%d solved, %d without solution, %d missed", solved, not, missed)
+}
+
+// supported: every chosen pre-release is named by a requirement on it or the only kind that matches.
+func (p problem) supported(chosen map[string]Candidate) bool {
+	extras, _, _ := p.closure(chosen)
+	specs := map[string][]pep440.Specifiers{}
+	for _, r := range p.req.Roots {
+		specs[r.Req.Key()] = append(specs[r.Req.Key()], r.Req.Specifiers)
+	}
+	for name, c := range chosen {
+		for _, r := range p.u.reqs[name+" "+c.Version.String()] {
+			if r.Marker.EvalAny(p.req.Env, slices.Collect(maps.Keys(extras[name]))) {
+				specs[r.Key()] = append(specs[r.Key()], r.Specifiers)
+			}
+		}
+	}
+	for name, c := range chosen {
+		if !c.Version.IsPrerelease() {
+			continue
+		}
+		named, finals := false, false
+		for _, s := range specs[name] {
+			named = named || s.NamesPrerelease()
+		}
+		for _, o := range p.u.cands[name] {
+			if o.RequiresPython == "" && !o.Version.IsPrerelease() && !slices.ContainsFunc(specs[name], func(s pep440.Specifiers) bool { return !s.Contains(o.Version) }) {
+				finals = true
+			}
+		}
+		if !named && finals {
+			return false
+		}
+	}
+	return true
+}
+
+func TestOrderAndStrangersChangeNothing(t *testing.T) {
+	rapidRuns(t, func(t *rapid.T) {
+		p := drawProblem(t, true)
+		first, firstErr := Solve(t.Context(), p.u, p.req)
+
+		q := problem{u: &universe{cands: map[string][]Candidate{}, reqs: p.u.reqs, fail: p.u.fail}, req: p.req}
+		for name, c := range p.u.cands {
+			c = slices.Clone(c)
+			slices.Reverse(c)
+			q.u.cands[name] = c
+		}
+		q.u.cands["stranger"] = []Candidate{{Version: p.u.cands["a"][0].Version}}
+		q.req.Roots = rapid.Permutation(p.req.Roots).Draw(t, "order")
+		second, secondErr := Solve(t.Context(), q.u, q.req)
+		if !reflect.DeepEqual(firstErr, secondErr) {
+			t.Fatalf("errors differ:\n%v\n%v", firstErr, secondErr)
+		}
+		if a, b := fmt.Sprint(first), fmt.Sprint(second); a != b {
+			t.Fatalf("solutions differ:\n%s\n%s", a, b)
+		}
+	})
+}
