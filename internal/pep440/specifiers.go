@@ -157,7 +157,7 @@ func (s Specifiers) String() string {
 // trailing zeros aside. Sets that match the same versions by different clauses
 // are not equal.
 func (s Specifiers) Equal(o Specifiers) bool {
-	return slices.EqualFunc(s.meanings(), o.meanings(), func(a, b string) bool { return a == b })
+	return slices.Equal(s.meanings(), o.meanings())
 }
 
 func (s Specifiers) meanings() []string {
