@@ -34,14 +34,14 @@ const rpmbuildWantsMore = 11
 
 // buildOrder is one build, for the child.
 type buildOrder struct {
-	Name     string         `json:"name"`
-	Spec     string         `json:"spec"`
-	Sources  []string       `json:"sources"`
-	RPMs     []rpmFile      `json:"rpms"`
-	Out      string         `json:"out"` // existing directory for logs and results
-	Limits   builder.Limits `json:"limits"`
-	CPUs     int            `json:"cpus"`
-	Volatile bool           `json:"volatile"`
+	Name    string         `json:"name"`
+	Spec    string         `json:"spec"`
+	Sources []string       `json:"sources"`
+	RPMs    []rpmFile      `json:"rpms"`
+	Out     string         `json:"out"` // existing directory for logs and results
+	Limits  builder.Limits `json:"limits"`
+	CPUs    int            `json:"cpus"`
+	NoDeps  bool           `json:"nodeps"` // see baseInfo.BlindRPM
 }
 
 // building is the state of one build in the child.
@@ -122,8 +122,8 @@ func (b *building) rounds(ctx context.Context) (outcome, error) {
 // %generate_buildrequires asked for beyond that.
 func (b *building) round(ctx context.Context) (out outcome, more []string, err error) {
 	lowers := []layer{b.stage}
-	if needs := b.known.all(); len(needs) > 0 {
-		dep, err := b.dependencies(ctx, builderNeeds(b.o.RPMs, needs), b.rootLog)
+	if deps := b.known.all(); len(deps) > 0 {
+		dep, err := b.dependencies(ctx, needs{rpms: b.o.RPMs, deps: deps}, b.rootLog)
 		if err != nil {
 			return out, nil, err
 		}
@@ -158,8 +158,6 @@ func (b *building) round(ctx context.Context) (out outcome, more []string, err e
 	return out, nil, err
 }
 
-func builderNeeds(rpms []rpmFile, deps []string) needs { return needs{rpms: rpms, deps: deps} }
-
 // rpmbuild runs rpmbuild -ba as the build user, its output in build.log.
 func (b *building) rpmbuild(ctx context.Context) error {
 	script := `ulimit -c 0; `
@@ -168,6 +166,9 @@ func (b *building) rpmbuild(ctx context.Context) error {
 	}
 	script += `exec "$@"`
 	args := []string{"/bin/sh", "-c", script, "sh", "rpmbuild", "-ba", "--noclean"}
+	if b.o.NoDeps {
+		args = append(args, "--nodeps")
+	}
 	if b.o.CPUs > 0 {
 		args = append(args, "--define", "_smp_build_ncpus "+strconv.Itoa(b.o.CPUs))
 	}

@@ -107,6 +107,9 @@ type baseInfo struct {
 	Target   target.Target `json:"target"`
 	HostRPM  string        `json:"host_rpm,omitempty"` // file name in the base's directory
 	Packages []string      `json:"packages"`           // NEVRAs in the base
+	// BlindRPM: the root's own rpm cannot read the database the host's dnf wrote (an
+	// older format); rpmbuild then trusts dnf for the build requirements.
+	BlindRPM bool `json:"blind_rpm,omitempty"`
 }
 
 // ID is a digest of what the base consists of.

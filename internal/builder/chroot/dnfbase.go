@@ -2,12 +2,186 @@ package chroot
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"reqpm/internal/builder"
 	"reqpm/internal/target"
 )
 
+// dnfFormat changes when this file's idea of a base changes.
+const dnfFormat = 1
+
+// maxRepomd bounds repomd.xml.
+const maxRepomd = 4 << 20
+
+// openDNF makes or finds a base installed by dnf from the target's repositories.
 func (b *Builder) openDNF(ctx context.Context, t target.Target, report func(string)) (*Base, error) {
-	return nil, errors.New("not yet")
+	id, err := dnfID(ctx, t)
+	if err != nil {
+		if base := b.newestBase(t); base != nil {
+			report(fmt.Sprintf("the repositories of %s do not answer (%v): using the base root made earlier", t.Name, err))
+			return base, nil
+		}
+		return nil, &builder.BuildError{Name: "base root of " + t.Name, Phase: builder.PhaseRoot, Cause: builder.CauseInfra, Err: err}
+	}
+	return b.openBase(ctx, t, id, report, func(string) error { return nil })
 }
-func (w *worker) makeDNF(ctx context.Context, log *boundedLog) error { return nil }
+
+// dnfID digests the target and the state of its repositories: what dnf installs follows from them.
+func dnfID(ctx context.Context, t target.Target) (string, error) {
+	h := sha256.New()
+	text, err := json.Marshal(t)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(h, "dnf %d %s\n", dnfFormat, text)
+	if len(t.Repos) == 0 || len(t.BasePackages) == 0 {
+		return "", fmt.Errorf("target %s has no repositories or no base packages", t.Name)
+	}
+	for _, repo := range t.Repos {
+		md, err := repomd(ctx, repo, t)
+		if err != nil {
+			return "", fmt.Errorf("repository %s: %w", repo.ID, err)
+		}
+		h.Write(md)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// repomd reads a repository's repomd.xml from the first of its addresses that answers.
+func repomd(ctx context.Context, repo target.Repo, t target.Target) ([]byte, error) {
+	err := errors.New("no address")
+	for _, u := range repo.BaseURL {
+		u = strings.NewReplacer("$releasever", t.ReleaseVer, "$basearch", t.Arch).Replace(u)
+		var text []byte
+		if text, err = get(ctx, strings.TrimSuffix(u, "/")+"/repodata/repomd.xml"); err == nil {
+			return text, nil
+		}
+	}
+	return nil, err
+}
+
+func get(ctx context.Context, url string) ([]byte, error) {
+	if p, ok := strings.CutPrefix(url, "file://"); ok {
+		f, err := os.Open(p)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return io.ReadAll(io.LimitReader(f, maxRepomd))
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", url, resp.Status)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxRepomd))
+}
+
+// newestBase is the base of t made last, if there is one.
+func (b *Builder) newestBase(t target.Target) *Base {
+	want, err := json.Marshal(t.Repos)
+	if err != nil {
+		return nil
+	}
+	dirs, _ := filepath.Glob(filepath.Join(b.state.roots(), t.Name+"-*", "base.json"))
+	var best *Base
+	var when time.Time
+	for _, f := range dirs {
+		st, err := os.Stat(f)
+		if err != nil || st.ModTime().Before(when) {
+			continue
+		}
+		info, err := readBase(filepath.Dir(f))
+		if err != nil {
+			continue
+		}
+		if have, err := json.Marshal(info.Target.Repos); err == nil && string(have) == string(want) {
+			best, when = &Base{b: b, info: info, dir: filepath.Dir(f)}, st.ModTime()
+		}
+	}
+	return best
+}
+
+// makeDNF installs the base packages and adds what builds need.
+func (w *worker) makeDNF(ctx context.Context, log *boundedLog) error {
+	root := filepath.Join(w.Base, "root")
+	if err := unix.Mount(root, w.at, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount base root: %w", err)
+	}
+	if err := os.Chmod(root, 0o755); err != nil {
+		return err
+	}
+	w.emit(event{Note: fmt.Sprintf("installing %d base packages and what they need", len(w.Target.BasePackages))})
+	err := w.dnf(ctx, transaction{repos: w.Target.Repos, args: append([]string{"install", "--"}, w.Target.BasePackages...), log: log})
+	if err != nil {
+		return err
+	}
+	if err := finishDNF(root); err != nil {
+		return fmt.Errorf("finish base root: %w", err)
+	}
+	info, err := w.probe(ctx)
+	if err != nil {
+		return err
+	}
+	if info.Packages, err = w.installed(ctx); err != nil {
+		return err
+	}
+	seen, err := w.output(ctx, sandboxed{args: []string{"rpm", "-qa"}})
+	if err != nil {
+		return fmt.Errorf("ask the base root's rpm for its packages: %w", err)
+	}
+	info.BlindRPM = strings.TrimSpace(seen) == ""
+	return writeBase(w.Base, info)
+}
+
+// finishDNF adds the build user, its directory and the macros that make results reproducible.
+func finishDNF(root string) error {
+	r, err := os.OpenRoot(root) // links in packages may point anywhere
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for _, d := range []string{"build", "tmp", "var/tmp", "dev", "proc", "run", "etc/rpm"} {
+		if err := r.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(r.Chown("build", buildUID, buildUID), r.Chmod("tmp", 0o777|os.ModeSticky), r.Chmod("var/tmp", 0o777|os.ModeSticky)); err != nil {
+		return err
+	}
+	for name, line := range map[string]string{"etc/passwd": passwdLine, "etc/group": groupLine} {
+		text, err := r.ReadFile(name)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if len(text) == 0 {
+			text = []byte("root:x:0:" + map[string]string{"etc/passwd": "0:root:/root:/bin/sh", "etc/group": ""}[name] + "\n")
+		}
+		if err := r.WriteFile(name, append(text, line...), 0o644); err != nil {
+			return err
+		}
+	}
+	return r.WriteFile("etc/rpm/macros.reqpm", []byte(commonMacros), 0o644)
+}

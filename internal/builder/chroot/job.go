@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"reqpm/internal/builder"
-	"reqpm/internal/target"
 )
 
 // Build builds one spec. While it runs, logs can be followed in builder.Partial(job.ResultDir);
@@ -70,7 +69,7 @@ func (r *Base) Build(ctx context.Context, job builder.Job) (res builder.Result, 
 // buildOrder checks a job and makes the child's order of it.
 func (r *Base) buildOrder(job builder.Job) (order, error) {
 	o := r.order()
-	b := &buildOrder{Name: job.Name, Limits: job.Limits, CPUs: max(1, runtime.NumCPU()/cap(r.b.slots))}
+	b := &buildOrder{Name: job.Name, NoDeps: r.info.BlindRPM, Limits: job.Limits, CPUs: max(1, runtime.NumCPU()/cap(r.b.slots))}
 	var err error
 	abs := func(p string) string {
 		a, e := filepath.Abs(p)
@@ -173,5 +172,3 @@ func (r *Base) digest(path string) (string, error) {
 	r.sums[path] = s
 	return s.sum, nil
 }
-
-var _ = target.Host

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -141,6 +140,3 @@ func (w *worker) bind(b builder.Bind) error {
 	}
 	return nil
 }
-
-// waitDeadline bounds work that has no bound of its own.
-const waitDeadline = 30 * time.Minute
