@@ -165,11 +165,13 @@ func (d *discovery) ruleOut(f *found, set Set, err error) string {
 		case set.Project != nil:
 			return ""
 		case errors.Is(err, ErrNotRead):
-			return "not read yet: dependencies are not in a [project] table"
-		case err != nil && f.files != nil && !strings.Contains(f.Error, "no [project]"):
-			return "ignored: cannot be read"
+			f.Error = ""
+			return "not read yet: " + Errors(err)[0].Err.Error()
+		case errors.Is(err, errNoProject):
+			f.Error = ""
+			return "ignored: no [project] table, settings of tools only"
 		}
-		return "ignored: no [project] table, settings of tools only"
+		return "ignored: cannot be read"
 	}
 	if isConstraintFile(f.Path) {
 		return "ignored: constraints only restrict versions; name it as a constraint file to use it"

@@ -20,13 +20,19 @@ func files(pairs ...string) fstest.MapFS {
 
 // got is a requirement in words that are easy to compare.
 type got struct {
-	Name, Spec, Marker  string
-	Extras, Hashes      []string
-	URL, VCS, Path, Sub string
-	Editable            bool
-	Text                string
-	File                string
-	Line                int
+	Name     string   `json:",omitempty"`
+	Spec     string   `json:",omitempty"`
+	Marker   string   `json:",omitempty"`
+	Extras   []string `json:",omitempty"`
+	Hashes   []string `json:",omitempty"`
+	URL      string   `json:",omitempty"`
+	VCS      string   `json:",omitempty"`
+	Path     string   `json:",omitempty"`
+	Sub      string   `json:",omitempty"`
+	Editable bool     `json:",omitempty"`
+	Text     string
+	File     string
+	Line     int
 }
 
 func show(q Requirement) got {

@@ -96,6 +96,9 @@ func (n *node) names() []string {
 	return n.keys
 }
 
+// errNoProject is for files that only configure tools.
+var errNoProject = errors.New("it has no [project] table, so it asks for nothing")
+
 // whyNoProject says what a file without [project] is.
 func (p *pyproject) whyNoProject() error {
 	if p.doc.get("tool", "poetry").isTable() {
@@ -107,7 +110,7 @@ func (p *pyproject) whyNoProject() error {
 			return fmt.Errorf("it has no [project] table; the dependencies in %s are %w", name, ErrNotRead)
 		}
 	}
-	return errors.New("it has no [project] table, so it asks for nothing")
+	return errNoProject
 }
 
 // describe fills in Set.Project from the first file read.
