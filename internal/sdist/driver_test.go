@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -62,26 +63,24 @@ var ownProject = files{
 // pythons are the interpreters to test with: the one on PATH, the system's, and every
 // version that has its own name.
 func pythons(t *testing.T) map[string]string {
-	found := map[string]string{}
+	t.Helper()
+	named, seen := map[string]string{}, map[string]bool{}
 	for _, name := range []string{"python3", "/usr/bin/python3", "python3.6", "python3.8", "python3.9", "python3.12", "python3.13", "python3.14"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue
 		}
 		// A version manager's stand-in may be on PATH and still refuse to run.
-		out, err := exec.Command(path, "-c", "import sys; print(sys.executable, *sys.version_info[:3])").Output()
-		if err == nil && !slices.Contains([]string{"", found[string(out)]}, name) {
-			if _, twice := found[string(out)]; !twice {
-				found[string(out)] = path
-			}
+		out, err := exec.Command(path, "-c", "import sys; print(sys.executable, '%d.%d.%d' % sys.version_info[:3])").Output()
+		executable, version, found := strings.Cut(strings.TrimSpace(string(out)), " ")
+		if err != nil || !found || seen[executable] {
+			continue
 		}
+		seen[executable] = true
+		named[version+" "+name] = path
 	}
-	if len(found) == 0 {
+	if len(named) == 0 {
 		t.Skip("no python3 here")
-	}
-	named := map[string]string{}
-	for what, path := range found {
-		named[strings.ReplaceAll(strings.TrimSpace(what[strings.Index(what, " "):]), " ", ".")+" "+filepath.Base(filepath.Dir(path))] = path
 	}
 	return named
 }
@@ -348,7 +347,7 @@ func makeWheel(t testing.TB, name string, pure bool, members []entry) string {
 		entry{name: info + "WHEEL", body: fmt.Sprintf("Wheel-Version: 1.0\nRoot-Is-Purelib: %v\nTag: py3-none-any\n", pure)},
 		entry{name: info + "RECORD"})
 	for _, e := range all {
-		h := &zip.FileHeader{Name: e.name, Method: zip.Deflate}
+		h := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: time.Unix(1700000000, 0)}
 		mode := os.FileMode(0o644)
 		if e.mode != 0 {
 			mode = os.FileMode(e.mode)

@@ -16,8 +16,8 @@ scripts print goes to standard error. The source tree is the working directory.
 Exit status: 0 well, 1 the work failed, 2 wrong usage.
 """
 import argparse
+import calendar
 import configparser
-import csv
 import email.parser
 import importlib
 import io
@@ -27,7 +27,6 @@ import platform
 import posixpath
 import py_compile
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -583,7 +582,9 @@ class Installer:
         if mode == 0o755:
             data = fix_shebang(data, self.python)
         target = self.places[scheme] + "/" + path
-        self.write(target, data, mode, scheme, time.mktime(tuple(info.date_time) + (0, 0, -1)))
+        # Zip times have no zone; a zero date is a month and day that do not exist.
+        date = info.date_time[:1] + (max(info.date_time[1], 1), max(info.date_time[2], 1)) + info.date_time[3:]
+        self.write(target, data, mode, scheme, calendar.timegm(date))
         if data[:4] == b"\x7fELF":
             self.elf.append(target)
         if posixpath.dirname(target) == self.prefix + "/bin":
@@ -659,7 +660,7 @@ class Installer:
                 lines.add(quote(self.places["headers"]))
             else:
                 lines.update(self.data_lines(target))
-        return sorted(lines, key=lambda line: line.split(" ", 1)[-1])
+        return sorted(lines, key=lambda line: line[line.index('"'):])
 
     def site_lines(self, target, site):
         """A file below site-packages: its whole top-level directory, or itself."""
