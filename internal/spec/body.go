@@ -1,0 +1,195 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"reqpm/internal/target"
+)
+
+// header writes the macro definitions and the preamble, the same for all styles.
+func (p *page) header() {
+	p.lines("# Written by ReqPM from " + p.in.Facts.Archive + "; changes are lost when it is written again.")
+	if p.in.SHA256 != "" {
+		p.lines("# SHA-256 of Source0: " + p.in.SHA256)
+	}
+	py := p.t.Python
+	if p.style == target.StyleDriver {
+		p.lines("%global __python3 " + py.Executable)
+	}
+	if !py.Default {
+		p.lines("%global python3_pkgversion " + py.PkgVersion)
+	} else {
+		p.lines("%{!?python3_pkgversion:%global python3_pkgversion 3}")
+	}
+	p.lines("%global pypi_name "+p.in.Metadata.Name, "%global pypi_version "+p.pypi)
+	p.lines("# The same sources give the same package.",
+		"%global source_date_epoch_from_changelog 1",
+		"%global use_source_date_epoch_as_buildtime 1",
+		"%global clamp_mtime_to_source_date_epoch 1")
+	if !p.noarch && (p.noELF || p.t.Kind == target.Host) {
+		p.lines("%global debug_package %{nil}")
+	}
+	p.generator()
+	p.lines("")
+	p.tag("Name", p.rpm)
+	if p.epoch != "" {
+		p.tag("Epoch", p.epoch)
+	}
+	p.tag("Version", p.version)
+	p.macroTag("Release", p.release+"%{?dist}")
+	p.tag("Summary", p.summary)
+	p.tag("License", p.license)
+	if p.in.URL != "" {
+		p.tag("URL", p.in.URL)
+	}
+	p.tag("Source0", p.in.Facts.Archive)
+	if p.style == target.StyleDriver {
+		p.tag("Source1", p.sources[1])
+	}
+	for i, name := range p.in.Patches {
+		p.tag(fmt.Sprintf("Patch%d", i), name)
+	}
+	if p.noarch {
+		p.tag("BuildArch", "noarch")
+	}
+	p.lines("")
+	for _, d := range p.buildReq {
+		p.macroTag("BuildRequires", d)
+	}
+	p.dependencyTags()
+}
+
+// generator steers rpm's Python dependency generator.
+func (p *page) generator() {
+	switch {
+	case p.t.Kind != target.Host:
+	case !p.t.RPM.GeneratesRequires:
+		p.lines("# rpm's Python dependency generator does not run on this host: Provides and Requires are written below.",
+			"%global __pythondist_path ^$")
+	default:
+		// Debian's rpm keeps dots in names and drops extras; these are Fedora's options.
+		p.lines("# Names in PEP 503 form, dependencies on extras kept, as on EL.",
+			"%define __pythondist_provides %{_rpmconfigdir}/pythondistdeps.py --provides --majorver-provides --normalized-names-format pep503 --normalized-names-provide-both --package-name %{name}",
+			"%define __pythondist_requires %{_rpmconfigdir}/pythondistdeps.py --requires --normalized-names-format pep503 --require-extras-subpackages --package-name %{name}")
+	}
+	if len(p.exclude) > 0 {
+		names := make([]string, len(p.exclude))
+		for i, n := range p.exclude {
+			names[i] = strings.NewReplacer(".", "[.]", "(", "[(]", ")", "[)]", "+", "[+]").Replace(n)
+		}
+		p.lines("# The generator turns \"not 1.2.*\" into an expression that refuses 1.3, too; written below instead.",
+			"%global __requires_exclude ^[(]*("+strings.Join(names, "|")+")")
+	}
+}
+
+func (p *page) dependencyTags() {
+	if p.t.RPM.GeneratesRequires {
+		p.lines("# Requires and Provides come from rpm's generator, which reads the built metadata.")
+	}
+	for _, d := range p.provides {
+		p.tag("Provides", d)
+	}
+	for _, d := range p.requires {
+		p.tag("Requires", d)
+	}
+}
+
+func (p *page) describe() {
+	p.lines("", "%description", escape(description(p.in.Summary, p.in.Metadata.Name)))
+	for _, e := range p.extras {
+		p.lines("", "%package -n %{name}+"+e.name)
+		p.tag("Summary", cut("What "+p.in.Metadata.Name+" needs for its extra "+e.name, maxSummary))
+		p.macroTag("Requires", "%{name} = %{?epoch:%{epoch}:}%{version}-%{release}")
+		for _, d := range e.provides {
+			p.tag("Provides", d)
+		}
+		for _, d := range e.requires {
+			p.tag("Requires", d)
+		}
+		p.lines("", "%description -n %{name}+"+e.name,
+			"This package pulls in what "+p.in.Metadata.Name+" needs for its extra "+e.name+".",
+			"It holds no files of its own.")
+	}
+}
+
+func (p *page) prep() {
+	p.lines("", "%prep", "%autosetup -p1 -n "+p.in.Facts.TopDir)
+}
+
+// exports writes the build's environment; files has checked that no value needs
+// more than quotes.
+func (p *page) exports() {
+	for _, e := range p.in.Env {
+		name, value, _ := strings.Cut(e, "=")
+		p.lines("export " + name + "='" + value + "'")
+	}
+}
+
+func (p *page) extraFiles() {
+	for _, e := range p.extras {
+		p.lines("", "%files -n %{name}+"+e.name)
+		if e.ghost {
+			p.lines("%ghost %{_prefix}/lib*/python" + p.t.Python.Minor() + "/site-packages/*.dist-info")
+		}
+	}
+}
+
+// pyproject is the body for releases with the %pyproject macros (EL9, EL10).
+func (p *page) pyproject() {
+	p.header()
+	p.describe()
+	p.prep()
+	p.lines("",
+		"%generate_buildrequires",
+		"# -R: what the package needs to run is left out, so that builds have no run-time cycles;",
+		"# that it imports is proven on the installed set.",
+	)
+	p.exports()
+	p.lines("%pyproject_buildrequires -R", "", "%build")
+	p.exports()
+	p.lines("%pyproject_wheel",
+		"",
+		"%install",
+		"%pyproject_install",
+		"# A package without any module needs -M here (macros 1.17 and later) or ReqPM's driver style.",
+		"%pyproject_save_files '*' +auto",
+		"",
+		"%files -f %{pyproject_files}")
+	p.extraFiles()
+}
+
+// driver is the body that needs nothing of the target but rpm and Python: ReqPM's own
+// PEP 517 driver builds, installs and lists the files.
+func (p *page) driver() {
+	p.header()
+	p.describe()
+	p.prep()
+	p.lines("", "%build")
+	p.exports()
+	if !p.noarch {
+		p.lines("%{?set_build_flags}",
+			`export CFLAGS="${CFLAGS:-%{optflags}}"`,
+			`export CXXFLAGS="${CXXFLAGS:-%{optflags}}"`,
+			`export LDFLAGS="${LDFLAGS:-%{?build_ldflags}}"`)
+	}
+	install := []string{
+		"%{__python3} %{SOURCE1} install .reqpm-dist/*.whl --root %{buildroot} --prefix %{_prefix} --python %{__python3}",
+		"    --sitelib " + p.t.Python.Sitelib + " --sitearch " + p.t.Python.Sitearch,
+		"    --license-dir %{_datadir}/licenses/%{name} --files reqpm-files.list",
+	}
+	if p.noarch {
+		install[2] += " --noarch"
+	}
+	if p.t.Kind != target.Host {
+		install[2] += " --no-compile" // brp-python-bytecompile does that
+	}
+	p.lines("# --expect: a backend too old for the metadata builds UNKNOWN-0.0.0 and calls it a success.",
+		"%{__python3} %{SOURCE1} wheel .reqpm-dist --expect '%{pypi_name}' '%{pypi_version}'",
+		"",
+		"%install",
+		strings.Join(install, " \\\n"),
+		"",
+		"%files -f reqpm-files.list")
+	p.extraFiles()
+}
