@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"reqpm/internal/pipeline"
+	"reqpm/internal/repo"
+)
+
+type buildOptions struct {
+	projectOptions
+	name, channel, keyFile string
+	proofCommand           string
+	noProof, dryRun        bool
+}
+
+func (a *app) newBuildCommand() *cobra.Command {
+	var o buildOptions
+	cmd := &cobra.Command{
+		Use:   "build [URL|DIR]",
+		Short: "From a Git URL or a folder to a signed, proven dnf repository",
+		Long: `Check out a project, find its requirements, resolve them, build every package from source
+in dependency order, publish a signed repository, and prove it: dnf installs the whole set
+into a fresh root, checking every signature, and everything is imported there.
+
+One failed package blocks its dependents and nothing else. What was built is kept and shared
+by all projects of this machine: the same command again builds only what changed. Ctrl-C stops;
+the same command goes on from there.
+
+` + exitCodesHelp,
+		Example: `  reqpm build https://git.example.org/team/app.git --ref v2.1
+  reqpm build ./checkout -r requirements/base.txt -r requirements/prod.txt --target el9
+  reqpm build . --proof-command 'python3 -m app --version'`,
+		Args: maxOneArg,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runBuild(cmd.Context(), o, firstArg(args)) },
+	}
+	o.register(cmd)
+	o.registerBuild(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.name, "name", "", "name of the project's repository (default: from the address)")
+	f.StringVar(&o.channel, "channel", "stable", "channel to publish to")
+	f.StringVar(&o.keyFile, "key", "", "armored OpenPGP private key to sign with (default: one of ReqPM's own, made at first use)")
+	f.StringVar(&o.proofCommand, "proof-command", "", "shell command that must succeed in the fresh root, with only loopback as network")
+	f.BoolVar(&o.noProof, "no-proof", false, "publish without the proof")
+	f.BoolVar(&o.dryRun, "dry-run", false, "plan only: same as 'reqpm plan'")
+	return cmd
+}
+
+func (a *app) runBuild(ctx context.Context, o buildOptions, where string) error {
+	if o.dryRun {
+		return a.runPlan(ctx, planOptions{projectOptions: o.projectOptions}, where)
+	}
+	state, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	progress := a.newProgress()
+	defer progress.Close()
+	p, err := a.openPipeline(ctx, o.projectOptions, progress.Event)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	req := o.request(where, state)
+	req.Name, req.Channel, req.KeyFile, req.ProofCommand, req.NoProof = o.name, o.channel, o.keyFile, o.proofCommand, o.noProof
+	summary, err := p.Run(ctx, req)
+	progress.Close()
+	if summary.Logs != "" || err == nil {
+		if a.global.json {
+			_ = a.printJSON(summary)
+		} else {
+			a.printSummary(summary)
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(summary.Failed)+len(summary.Blocked) > 0:
+		return errBuilds
+	case !summary.OK():
+		return fmt.Errorf("%w: %s", errProof, proofText(summary.Proof))
+	}
+	return nil
+}
+
+func proofText(p *pipeline.Proof) string {
+	if p.Command != nil && p.Command.Status != 0 {
+		return fmt.Sprintf("the proof command ended with status %d:\n%s", p.Command.Status, p.Command.Output)
+	}
+	return "see " + p.Log
+}
+
+// printSummary is the last thing people read: what was built, reused, failed, blocked;
+// where the repository is; the two lines to install from it.
+func (a *app) printSummary(s pipeline.Summary) {
+	a.say("")
+	for _, o := range s.Failed {
+		a.say("failed   %s %s: %s", o.Name, o.Version, firstLine(o.Cause))
+		if o.Log != "" {
+			a.say("         log: %s", o.Log)
+		}
+	}
+	for _, o := range s.Blocked {
+		a.say("blocked  %s %s: needs %s", o.Name, o.Version, o.Root)
+	}
+	if p := s.Proof; p != nil {
+		for _, name := range sortedKeys(p.NotImport) {
+			a.say("import   %s: %s (reported, not fatal)", name, p.NotImport[name])
+		}
+		if p.OK {
+			a.say("proof    %d packages installed into a fresh root, %d imported", len(p.Installed), len(p.Imported))
+		}
+		if p.Command != nil && p.Command.Status == 0 && p.Command.Output != "" {
+			a.say("command  %s", firstLine(p.Command.Output))
+		}
+	}
+	a.say("%d built, %d reused, %d failed, %d blocked in %s", len(s.Built), len(s.Reused), len(s.Failed), len(s.Blocked), seconds(s.Seconds))
+	if s.Repository == "" {
+		if len(s.Failed) > 0 {
+			a.say("Nothing was published: a repository holds the whole set or nothing. What was built is kept;\nmend what failed and run the same command again. Logs: %s", s.Logs)
+		}
+		return
+	}
+	fmt.Fprintf(a.stdout, "repository  %s\n", s.Repository)
+	for _, line := range repo.InstallLines(s.RepoFile, []string{s.SetName}) {
+		fmt.Fprintf(a.stdout, "  %s\n", line)
+	}
+}

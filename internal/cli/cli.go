@@ -1,0 +1,89 @@
+// Package cli is the command line: one file per command, each a constructor of its cobra
+// command and a plain function that does the work. People's text goes to stderr, answers and
+// --json to stdout; exit codes are those of docs/cli.md.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// app is what every command gets: streams and the options all of them share.
+type app struct {
+	version        string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	global         globalOptions
+}
+
+type globalOptions struct {
+	state   string
+	config  string
+	targets string
+	json    bool
+	verbose bool
+}
+
+// Execute runs one command line and returns the exit code.
+func Execute(ctx context.Context, version string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{version: version, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitCode(ctx, err)
+	a.printError(err, code)
+	return code
+}
+
+func (a *app) newRootCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reqpm",
+		Short: "Build a signed dnf repository from a Python project",
+		Long: `ReqPM takes the Git URL of a Python project, finds its requirements, resolves them to
+one consistent set for a RHEL release, builds every package from source in dependency
+order, and publishes a signed dnf repository that provably installs.
+
+` + exitCodesHelp,
+		Example: `  reqpm build https://git.example.org/team/app.git --ref v2.1 --target local
+  reqpm build ./checkout -r requirements/base.txt -r requirements/prod.txt --target el9
+  reqpm resolve ./checkout --target el9 --json
+  reqpm doctor`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
+	})
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&a.global.state, "state", os.Getenv("REQPM_STATE"), "folder for everything ReqPM keeps (default: the XDG state directory; REQPM_STATE)")
+	flags.StringVar(&a.global.config, "config", "", "configuration file (default: reqpm/reqpm.toml in the XDG configuration directory, then /etc/reqpm/reqpm.toml)")
+	flags.StringVar(&a.global.targets, "targets-file", "", "file with targets of your own, [targets.NAME] (default: targets.toml beside the configuration)")
+	flags.BoolVar(&a.global.json, "json", false, "one JSON document on stdout, or one event a line for commands that run")
+	flags.BoolVarP(&a.global.verbose, "verbose", "v", false, "say more about what is done")
+	cmd.AddCommand(
+		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newSpecCommand(),
+		a.newTargetsCommand(), a.newDoctorCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newVersionCommand(),
+	)
+	return cmd
+}
+
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }

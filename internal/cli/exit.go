@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"reqpm/internal/builder"
+	"reqpm/internal/index"
+	"reqpm/internal/pipeline"
+	"reqpm/internal/plan"
+	"reqpm/internal/reqfile"
+	"reqpm/internal/solve"
+	"reqpm/internal/source"
+	"reqpm/internal/target"
+)
+
+// The exit codes scripts may rely on.
+const (
+	exitOK        = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitConflict  = 3
+	exitMissing   = 4
+	exitNetwork   = 5
+	exitCancelled = 130
+)
+
+const exitCodesHelp = `Exit status:
+  0    all well
+  1    some builds failed, or the proof did
+  2    bad input or usage
+  3    no solution, or packages that cannot be had from source
+  4    a program or privilege is missing (the message has the command that mends it)
+  5    index, Git or network
+  130  cancelled`
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errBuilds: the summary was printed and says what failed.
+var errBuilds = errors.New("some packages were not built")
+
+// errProof: everything was built, but the proof did not hold.
+var errProof = errors.New("the proof did not hold")
+
+func exitCode(ctx context.Context, err error) int {
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case ctx.Err() != nil || is(context.Canceled):
+		return exitCancelled
+	case is(errBuilds, errProof):
+		return exitFailed
+	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.UnsupportedError](err),
+		as[*target.UnknownError](err), as[*pipeline.HashError](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):
+		return exitUsage
+	case is(builder.ErrMissingTool), as[*target.MissingToolError](err), is(index.ErrNoIndex):
+		return exitMissing
+	case as[*solve.Conflict](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
+		return exitConflict
+	case is(index.ErrUnavailable, index.ErrOffline, index.ErrHash, source.ErrNetwork):
+		return exitNetwork
+	}
+	return exitFailed
+}
+
+func as[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// printError says what went wrong, once, as text or as the last JSON line.
+func (a *app) printError(err error, code int) {
+	if a.global.json {
+		doc := map[string]any{"event": "error", "message": err.Error(), "exit": code}
+		if conflict, ok := errors.AsType[*solve.Conflict](err); ok {
+			doc["requirements"] = conflictRequirements(conflict)
+		}
+		_ = a.printJSON(doc)
+	}
+	switch code {
+	case exitCancelled:
+		a.say("cancelled; the same command goes on from here")
+	case exitFailed:
+		if errors.Is(err, errBuilds) {
+			return // the summary told
+		}
+		fallthrough
+	default:
+		a.say("reqpm: %v", err)
+	}
+}

@@ -1,0 +1,278 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/cobra"
+
+	"reqpm/internal/builder"
+	"reqpm/internal/builder/chroot"
+	"reqpm/internal/index"
+	"reqpm/internal/pep508"
+	"reqpm/internal/pipeline"
+	"reqpm/internal/source"
+	"reqpm/internal/target"
+)
+
+// projectOptions are shared by the commands that start from a project.
+type projectOptions struct {
+	ref, tokenFile, user, sshKey string
+	files, constraints, extras   []string
+	ignore                       []string
+	noProject                    bool
+	target, python               string
+	indexURL                     string
+	extraIndex, findLinks        []string
+	offline                      bool
+	excludeNewer                 string
+	allowWheel, allowPure        []string
+	slots                        int
+	refresh                      bool
+	allowSource                  []string
+	timeout, idle                time.Duration
+}
+
+func (o *projectOptions) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.ref, "ref", "", "branch, tag or commit (default: the remote's HEAD; a folder: as it is)")
+	f.StringVar(&o.tokenFile, "token-file", "", "file with the access token of a private repository")
+	f.StringVar(&o.user, "git-user", "", "user name that goes with the token")
+	f.StringVar(&o.sshKey, "ssh-key", "", "private key for an ssh repository")
+	f.StringArrayVarP(&o.files, "requirement", "r", nil, "requirement file or pyproject.toml in the project; repeatable (default: found by itself)")
+	f.StringArrayVarP(&o.constraints, "constraint", "c", nil, "constraint file in the project; repeatable")
+	f.StringArrayVar(&o.extras, "extra", nil, "optional dependency group of [project]; repeatable")
+	f.StringArrayVar(&o.ignore, "ignore", nil, "leave a requirement out by name; repeatable")
+	f.BoolVar(&o.noProject, "no-project", false, "do not package the project itself")
+	f.StringVarP(&o.target, "target", "t", "local", "release to build for; see 'reqpm targets'")
+	o.registerIndex(cmd)
+	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when there is no source distribution; repeatable")
+	f.StringArrayVar(&o.allowPure, "allow-pure", nil, "accept NAME without the compiled parts its wheels have; repeatable")
+	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: loopback (loopback and private addresses), http")
+}
+
+func (o *projectOptions) registerIndex(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&o.indexURL, "index-url", "i", "", "package index (default: ReqPM's configuration, then pip's)")
+	f.StringArrayVar(&o.extraIndex, "extra-index-url", nil, "further index; the first that has a name owns it; repeatable")
+	f.StringArrayVarP(&o.findLinks, "find-links", "f", nil, "folder or page with archives; repeatable")
+	f.BoolVar(&o.offline, "offline", false, "use only what is in the cache")
+	f.StringVar(&o.excludeNewer, "exclude-newer", "", "ignore files uploaded after this date (RFC 3339 or YYYY-MM-DD)")
+}
+
+func (o *projectOptions) registerBuild(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntVarP(&o.slots, "slots", "j", 0, "builds at once (default: processors)")
+	f.DurationVar(&o.timeout, "timeout", 0, "longest time of one build (default 2h)")
+	f.DurationVar(&o.idle, "idle-timeout", 0, "longest silence of one build (default 30m)")
+	f.BoolVar(&o.refresh, "refresh", false, "build everything again, whatever the cache of builds has")
+}
+
+// configFile is reqpm.toml. Unknown keys are errors.
+type configFile struct {
+	Index struct {
+		URL       string   `toml:"url"`
+		Extra     []string `toml:"extra"`
+		FindLinks []string `toml:"find-links"`
+	} `toml:"index"`
+}
+
+func (a *app) readConfig() (configFile, error) {
+	var c configFile
+	candidates := []string{a.global.config}
+	if a.global.config == "" {
+		candidates = []string{filepath.Join(configHome(), "reqpm", "reqpm.toml"), "/etc/reqpm/reqpm.toml"}
+	}
+	for _, path := range candidates {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) && a.global.config == "" {
+			continue
+		}
+		if err != nil {
+			return c, usagef("configuration: %w", err)
+		}
+		defer f.Close()
+		if err := toml.NewDecoder(f).DisallowUnknownFields().Decode(&c); err != nil {
+			if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+				return c, usagef("configuration %s has unknown keys:\n%s", path, strict.String())
+			}
+			return c, usagef("configuration %s: %w", path, err)
+		}
+		return c, nil
+	}
+	return c, nil
+}
+
+func configHome() string {
+	home, _ := os.UserHomeDir()
+	return cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
+}
+
+// stateDir is --state, REQPM_STATE, or the XDG state directory.
+func (a *app) stateDir() (string, error) {
+	dir := a.global.state
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", usagef("no home directory for the state; name one with --state: %w", err)
+		}
+		dir = filepath.Join(cmp.Or(os.Getenv("XDG_STATE_HOME"), filepath.Join(home, ".local", "state")), "reqpm")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// findTarget looks a target up among the user's own, the shipped ones and this machine.
+func (a *app) findTarget(ctx context.Context, name string) (target.Target, error) {
+	own, err := a.ownTargets()
+	if err != nil {
+		return target.Target{}, err
+	}
+	return target.Find(ctx, name, own...)
+}
+
+func (a *app) ownTargets() ([]target.Target, error) {
+	path := a.global.targets
+	if path == "" {
+		path = filepath.Join(configHome(), "reqpm", "targets.toml")
+		if _, err := os.Stat(path); err != nil {
+			return nil, nil
+		}
+	}
+	own, err := target.Load(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return own, nil
+}
+
+// openIndex makes the index client; where its address came from is said with -v.
+func (a *app) openIndex(ctx context.Context, o projectOptions, state string) (*index.Client, error) {
+	file, err := a.readConfig()
+	if err != nil {
+		return nil, err
+	}
+	cfg, from, err := index.Discover(ctx, index.DiscoverOptions{
+		Flags:  places(o.indexURL, o.extraIndex, o.findLinks),
+		Config: places(file.Index.URL, file.Index.Extra, file.Index.FindLinks),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.global.verbose {
+		a.say("index: from %s", from)
+	}
+	cfg.CacheDir = filepath.Join(state, "index")
+	cfg.Offline = o.offline
+	cfg.Log = a.logger()
+	if cfg.ExcludeNewer, err = parseDate(o.excludeNewer); err != nil {
+		return nil, err
+	}
+	return index.New(cfg)
+}
+
+func places(url string, extra, findLinks []string) index.Places {
+	p := index.Places{FindLinks: findLinks}
+	if url != "" {
+		p.Indexes = []index.IndexConfig{{URL: url}}
+	}
+	for _, u := range extra {
+		p.ExtraIndexes = append(p.ExtraIndexes, index.IndexConfig{URL: u})
+	}
+	return p
+}
+
+func (a *app) logger() *slog.Logger {
+	level := slog.LevelError
+	if a.global.verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+func parseDate(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usagef("--exclude-newer %q is neither RFC 3339 (2026-01-31T00:00:00Z) nor YYYY-MM-DD", s)
+}
+
+// openPipeline wires a pipeline from the options.
+func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pipeline.Event)) (*pipeline.Pipeline, error) {
+	state, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.findTarget(ctx, o.target)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.openIndex(ctx, o, state)
+	if err != nil {
+		return nil, err
+	}
+	b, err := a.newBuilder(state, o.slots)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.New(pipeline.Config{
+		StateDir: state, Target: t, Index: client, Builder: b, Slots: o.slots,
+		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
+		Limits: builder.Limits{Total: o.timeout, Idle: o.idle},
+	})
+}
+
+func (a *app) newBuilder(state string, slots int) (builder.Builder, error) {
+	return chroot.New(chroot.Config{StateDir: state, Slots: slots, Log: func(format string, args ...any) {
+		a.logger().Info(fmt.Sprintf(format, args...))
+	}})
+}
+
+func normalNames(names []string) []string {
+	var normal []string
+	for _, n := range names {
+		normal = append(normal, pep508.NormalizeName(n))
+	}
+	return normal
+}
+
+// request is what a run starts from; where is the command's argument, "" for the current folder.
+func (o *projectOptions) request(where, state string) pipeline.Request {
+	where = cmp.Or(where, ".")
+	policy := source.Policy{Local: !strings.Contains(where, "://")}
+	if _, err := os.Stat(where); err == nil {
+		where, _ = filepath.Abs(where)
+	}
+	for _, allowed := range o.allowSource {
+		switch allowed {
+		case "loopback":
+			policy.Loopback = true
+		case "http":
+			policy.HTTP = true
+		}
+	}
+	return pipeline.Request{
+		Source: source.Request{
+			URL: where, Ref: o.ref, Dir: filepath.Join(state, "checkouts"), Allow: policy,
+			Credentials: source.Credentials{TokenFile: o.tokenFile, SSHKey: o.sshKey, Username: o.user},
+		},
+		Wanted: pipeline.Wanted{Files: o.files, Constraints: o.constraints, Extras: o.extras, Ignore: normalNames(o.ignore), NoProject: o.noProject},
+	}
+}

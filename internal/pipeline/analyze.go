@@ -1,0 +1,167 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"reqpm/internal/index"
+	"reqpm/internal/metadata"
+	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
+	"reqpm/internal/reqfile"
+	"reqpm/internal/source"
+)
+
+// Wanted says which requirements of a checkout are meant.
+type Wanted struct {
+	Files       []string // requirement files or pyproject.toml; none: those that are found
+	Constraints []string
+	Extras      []string // optional dependency groups of [project]
+	Ignore      []string
+	NoProject   bool // do not package the project itself
+}
+
+// Analysis is what was found in a checkout.
+type Analysis struct {
+	Candidates []reqfile.Candidate // empty when the files were named
+	Files      []string            // the files read at the top
+	Set        reqfile.Set
+}
+
+// ErrNoRequirements: nothing to build was found.
+var ErrNoRequirements = errors.New("no requirements found")
+
+// Analyze reads the requirements of a checkout: the files named, or those it finds.
+func (p *Pipeline) Analyze(ctx context.Context, root fs.FS, w Wanted) (Analysis, error) {
+	p.stage("analyze", "read the requirements")
+	var a Analysis
+	a.Files = w.Files
+	if len(w.Files) == 0 {
+		var err error
+		if a.Candidates, err = reqfile.Discover(root); err != nil {
+			return a, err
+		}
+		for _, c := range a.Candidates {
+			if c.Chosen {
+				a.Files = append(a.Files, c.Path)
+			}
+		}
+		if len(a.Files) == 0 {
+			return a, fmt.Errorf("%w: %s\nName a file with -r FILE", ErrNoRequirements, ignoredText(a.Candidates))
+		}
+	}
+	set, err := reqfile.Read(ctx, reqfile.Request{FS: root, Files: a.Files, Constraints: w.Constraints, Extras: w.Extras, Getenv: os.LookupEnv})
+	if err != nil {
+		return a, err
+	}
+	for _, warning := range set.Warnings {
+		p.warn("analyze", warning)
+	}
+	a.Set = set
+	return a, nil
+}
+
+func ignoredText(list []reqfile.Candidate) string {
+	if len(list) == 0 {
+		return "there is no requirement file and no pyproject.toml"
+	}
+	var b strings.Builder
+	b.WriteString("these files were looked at:")
+	for _, c := range list {
+		fmt.Fprintf(&b, "\n  %s: %s", c.Path, c.Why)
+	}
+	return b.String()
+}
+
+// Project is the project itself as a package: an archive made of its checkout.
+type Project struct {
+	Name    string // PEP 503
+	Version string
+	Meta    metadata.Metadata
+
+	file index.File
+}
+
+// Package makes the project's own source archive and learns its metadata from its
+// build backend. A project without a build system is not packaged: nil, nil.
+func (p *Pipeline) Package(ctx context.Context, checkout source.Checkout) (*Project, error) {
+	if !hasBuildSystem(checkout.Dir) {
+		return nil, nil
+	}
+	version := versionFromGit(checkout.Describe)
+	probe, err := p.projectArchive(ctx, checkout, "project", version)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := p.hookMetadata(ctx, probe)
+	if err != nil {
+		return nil, err
+	}
+	name := pep508.NormalizeName(meta.Name)
+	file, err := p.projectArchive(ctx, checkout, name, meta.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &Project{Name: name, Version: meta.Version.String(), Meta: meta, file: file}, nil
+}
+
+// hasBuildSystem looks for what makes a folder a Python package that can be built.
+func hasBuildSystem(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, "setup.py")); err == nil {
+		return true
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "pyproject.toml"))
+	return err == nil && regexp.MustCompile(`(?m)^\s*\[\s*build-system\s*\]`).Match(text)
+}
+
+// projectArchive writes NAME-VERSION.tar.gz and registers it beside the index's files.
+func (p *Pipeline) projectArchive(ctx context.Context, checkout source.Checkout, name string, version pep440.Version) (index.File, error) {
+	stem := strings.ReplaceAll(name, "-", "_") + "-" + version.String()
+	dir, err := os.MkdirTemp(p.paths.tmp(), "project-")
+	if err != nil {
+		return index.File{}, err
+	}
+	defer os.RemoveAll(dir)
+	tar := filepath.Join(dir, stem+".tar.gz")
+	sum, err := source.SourceTar(ctx, checkout, strings.ReplaceAll(name, "-", "_"), version.String(), tar)
+	if err != nil {
+		return index.File{}, fmt.Errorf("archive the project: %w", err)
+	}
+	final := filepath.Join(p.paths.sources(), sum, path.Base(tar))
+	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+		return index.File{}, err
+	}
+	if err := os.Rename(tar, final); err != nil {
+		return index.File{}, err
+	}
+	f := index.File{Name: name, Filename: path.Base(final), Version: version, Kind: index.SDist, SHA256: sum, UploadTime: checkout.CommitTime}
+	p.local.add(f, final)
+	return f, nil
+}
+
+// versionFromGit makes a version of what git describe says ("v2.1", "v2.1-5-gabcdef0"), for
+// projects that take theirs from Git; 0 when no tag says anything.
+func versionFromGit(describe string) pep440.Version {
+	tag, commits := describe, ""
+	if m := regexp.MustCompile(`^(.*)-([0-9]+)-g[0-9a-f]+$`).FindStringSubmatch(describe); m != nil {
+		tag, commits = m[1], m[2]
+	}
+	tag = strings.TrimLeft(tag[strings.LastIndexAny(tag, "/")+1:], "vV")
+	if commits != "" && commits != "0" {
+		if v, err := pep440.Parse(tag + ".post" + commits); err == nil {
+			return v
+		}
+	}
+	if v, err := pep440.Parse(tag); err == nil {
+		return v
+	}
+	zero, _ := pep440.Parse("0")
+	return zero
+}

@@ -1,0 +1,308 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"reqpm/internal/builder"
+	"reqpm/internal/plan"
+)
+
+// Built is one finished build in the cache that all projects of a machine share. It
+// stands under its content key and never changes.
+type Built struct {
+	Key      string             `json:"key"`
+	Name     string             `json:"name"`
+	Version  string             `json:"version"`
+	RPMs     []RPM              `json:"rpms"`
+	SRPM     string             `json:"srpm"` // file name
+	Manifest []string           `json:"manifest"`
+	Seconds  float64            `json:"seconds"`
+	Phases   map[string]float64 `json:"phases"`
+	Finished time.Time          `json:"finished"`
+
+	dir string
+}
+
+// Outcome is what became of one package in a run.
+type Outcome struct {
+	Name    string  `json:"name"`
+	Version string  `json:"version"`
+	Target  string  `json:"target"`
+	State   string  `json:"state"` // built, reused, failed, blocked, waiting (cancelled before its turn)
+	Seconds float64 `json:"seconds"`
+	Cause   string  `json:"cause,omitempty"` // failed: why
+	Log     string  `json:"log,omitempty"`
+	Root    string  `json:"root,omitempty"` // blocked: the failed package it waits for
+	Runtime bool    `json:"runtime"`
+
+	built *Built
+	err   error
+}
+
+// The states of an outcome.
+const (
+	StateBuilt   = "built"
+	StateReused  = "reused"
+	StateFailed  = "failed"
+	StateBlocked = "blocked"
+	StateWaiting = "waiting"
+)
+
+// run walks the graph: as many builds at once as there are slots, of those that wait
+// for nobody the one with the longest chain behind it first.
+type run struct {
+	p        *Pipeline
+	work     *Work
+	logs     string
+	waiting  map[plan.ID]int
+	ready    []plan.ID
+	outcomes map[plan.ID]*Outcome
+	left     float64 // expected seconds of builds not yet finished
+	done     int
+}
+
+type finished struct {
+	id      plan.ID
+	outcome *Outcome
+}
+
+// Build carries out a plan. A failed build blocks its dependents and nothing else. When ctx
+// is cancelled nothing new starts, running builds are stopped, and the error is ctx's; what
+// was finished stays in the cache, so that the same call goes on from there.
+func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[plan.ID]*Outcome, error) {
+	r := &run{p: p, work: work, logs: logDir, waiting: map[plan.ID]int{}, outcomes: map[plan.ID]*Outcome{}}
+	p.stage("build", fmt.Sprintf("%d packages on %d slots", work.Plan.Len(), p.cfg.Slots))
+	for _, id := range work.Plan.Order() {
+		n := work.Plan.Node(id)
+		r.left += n.Seconds
+		r.waiting[id] = len(n.Root)
+		if len(n.Root) == 0 {
+			r.ready = append(r.ready, id)
+		}
+	}
+	results := make(chan finished)
+	running := 0
+	for len(r.ready) > 0 || running > 0 {
+		for running < p.cfg.Slots && len(r.ready) > 0 && ctx.Err() == nil {
+			id := r.next()
+			if known := r.known(id); known != nil {
+				r.finish(id, known)
+				continue
+			}
+			running++
+			rpms := r.rootRPMs(id)
+			go func() { results <- finished{id, r.build(ctx, id, rpms)} }()
+		}
+		if running == 0 {
+			break
+		}
+		f := <-results
+		running--
+		r.finish(f.id, f.outcome)
+	}
+	for _, id := range work.Plan.Order() {
+		if r.outcomes[id] == nil {
+			r.outcomes[id] = r.outcome(id, StateWaiting)
+		}
+	}
+	if err := p.history.save(); err != nil {
+		p.warn("build", "build times could not be kept for the next estimate: "+err.Error())
+	}
+	return r.outcomes, ctx.Err()
+}
+
+// next takes the ready build with the longest chain behind it.
+func (r *run) next() plan.ID {
+	best := slices.MinFunc(r.ready, func(a, b plan.ID) int {
+		return cmp.Or(cmp.Compare(r.work.Plan.Tail(b), r.work.Plan.Tail(a)), cmp.Compare(a, b))
+	})
+	r.ready = slices.DeleteFunc(r.ready, func(id plan.ID) bool { return id == best })
+	return best
+}
+
+func (r *run) outcome(id plan.ID, state string) *Outcome {
+	n := r.work.Plan.Node(id)
+	return &Outcome{Name: n.Name, Version: n.Version, Target: r.p.cfg.Target.Name, State: state, Runtime: n.Runtime}
+}
+
+// known is the outcome of a package that needs no build.
+func (r *run) known(id plan.ID) *Outcome {
+	b := r.work.builds[id]
+	switch {
+	case b.err != nil:
+		o := r.outcome(id, StateFailed)
+		o.Cause, o.err = b.err.Error(), b.err
+		return o
+	case b.cached != nil:
+		o := r.outcome(id, StateReused)
+		o.built = b.cached
+		return o
+	}
+	return nil
+}
+
+// finish notes an outcome and lets go, or blocks, who waited for it.
+func (r *run) finish(id plan.ID, o *Outcome) {
+	if r.outcomes[id] != nil {
+		return
+	}
+	r.outcomes[id] = o
+	r.done++
+	r.left -= r.work.Plan.Node(id).Seconds
+	r.report(o)
+	for _, dependent := range r.work.Plan.Dependents(id) {
+		switch o.State {
+		case StateBuilt, StateReused:
+			if r.waiting[dependent]--; r.waiting[dependent] == 0 && r.outcomes[dependent] == nil {
+				r.ready = append(r.ready, dependent)
+			}
+		case StateFailed, StateBlocked:
+			blocked := r.outcome(dependent, StateBlocked)
+			blocked.Root = cmp.Or(o.Root, string(id))
+			r.finish(dependent, blocked)
+		}
+	}
+}
+
+func (r *run) report(o *Outcome) {
+	if o.State == StateWaiting {
+		return
+	}
+	message := o.Cause
+	if o.State == StateBlocked {
+		message = "needs " + o.Root + ", which failed"
+	}
+	r.p.report(Event{Event: "package", Stage: "build", Name: o.Name, Version: o.Version, State: o.State, Message: message,
+		Log: o.Log, Seconds: o.Seconds, Done: r.done, Total: r.work.Plan.Len(), Left: max(r.left, 0) / float64(r.p.cfg.Slots)})
+}
+
+// build makes one package, or finds that another process just did.
+func (r *run) build(ctx context.Context, id plan.ID, rpms []string) *Outcome {
+	b := r.work.builds[id]
+	started := time.Now()
+	unlock, err := r.p.lockKey(ctx, b.key)
+	if err != nil {
+		return r.failed(ctx, id, err, started)
+	}
+	defer unlock()
+	if !r.p.cfg.Refresh {
+		if cached := r.p.cachedBuild(b.key); cached != nil {
+			o := r.outcome(id, StateReused)
+			o.built = cached
+			return o
+		}
+	}
+	r.p.report(Event{Event: "package", Stage: "build", Name: b.name, Version: b.version, State: "building", Done: r.done, Total: r.work.Plan.Len()})
+	built, err := r.attempt(ctx, b, rpms)
+	if err != nil {
+		return r.failed(ctx, id, err, started)
+	}
+	o := r.outcome(id, StateBuilt)
+	o.built, o.Seconds = built, time.Since(started).Seconds()
+	r.p.history.record(b.name, o.Seconds)
+	return o
+}
+
+func (r *run) failed(ctx context.Context, id plan.ID, err error, started time.Time) *Outcome {
+	if ctx.Err() != nil {
+		return r.outcome(id, StateWaiting)
+	}
+	o := r.outcome(id, StateFailed)
+	o.Seconds, o.Cause, o.err = time.Since(started).Seconds(), err.Error(), err
+	if be, ok := errors.AsType[*builder.BuildError](err); ok {
+		o.Log = be.Log
+	}
+	return o
+}
+
+// attempt builds, and builds once more when the first result shows that the package is
+// compiled where the spec said noarch, or the other way round: only a build knows.
+func (r *run) attempt(ctx context.Context, b *pkgBuild, rpms []string) (*Built, error) {
+	for try := 1; ; try++ {
+		built, err := r.buildOnce(ctx, b, rpms, try)
+		flip, ok := errors.AsType[*archError](err)
+		if !ok || try > 1 {
+			return built, err
+		}
+		if err := r.p.learnArch(ctx, b, flip.noarch); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// buildOnce is one attempt. Its folder under the run keeps the logs; a good result goes to the cache.
+func (r *run) buildOnce(ctx context.Context, b *pkgBuild, rpms []string, try int) (*Built, error) {
+	p := r.p
+	base, err := p.openBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scratch, err := os.MkdirTemp(p.paths.tmp(), "build-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(scratch)
+	specPath, sources, err := b.spec.materialise(scratch)
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(r.logs, b.name+"-"+b.version)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, err
+	}
+	result, err := base.Build(ctx, builder.Job{
+		Name: b.name + " " + b.version, Spec: specPath, Sources: sources, RPMs: rpms,
+		ResultDir: filepath.Join(folder, fmt.Sprintf("attempt-%d", try)), Limits: p.cfg.Limits,
+		Phase: func(phase builder.Phase) {
+			p.report(Event{Event: "progress", Stage: "build", Name: b.name, Version: b.version, State: "building", Phase: string(phase)})
+		},
+	})
+	if err != nil {
+		return nil, archMistake(err)
+	}
+	return p.accept(b, result)
+}
+
+// rootRPMs are the files of the planned build root of id. Only the goroutine that walks the
+// graph may call it.
+func (r *run) rootRPMs(id plan.ID) []string {
+	var files []string
+	for _, need := range r.work.builds[id].rootIDs() {
+		built := r.outcomes[need].built
+		for _, rpm := range built.RPMs {
+			files = append(files, filepath.Join(built.dir, rpm.File))
+		}
+	}
+	return files
+}
+
+// lockKey holds the right to build one key among all processes on the machine.
+func (p *Pipeline) lockKey(ctx context.Context, key string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(p.paths.builds(), key+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			return func() { f.Close() }, nil
+		} else if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock the build of %s: %w", key, err)
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond): // another process builds it: nothing signals across processes
+		}
+	}
+}

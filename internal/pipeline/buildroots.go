@@ -1,0 +1,190 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"reqpm/internal/index"
+	"reqpm/internal/metadata"
+	"reqpm/internal/pep508"
+	"reqpm/internal/plan"
+	"reqpm/internal/solve"
+)
+
+// pkgBuild is one package version on its way to an RPM: first what is known of
+// it, then its spec and key, then its result.
+type pkgBuild struct {
+	id       plan.ID
+	name     string
+	version  string
+	runtime  bool
+	extras   []string
+	file     index.File
+	all      []index.File // every file of the version, for comparing with its wheels
+	meta     metadata.Metadata
+	record   sdistRecord
+	requires []pep508.Requirement // direct build requirements, markers true
+	root     solve.Solution
+	edges    []plan.Edge
+	err      error // it cannot be built, and this is why
+
+	spec    specFiles
+	key     string
+	cached  *Built
+	set     bool // the package that requires the whole locked set
+	project *Project
+}
+
+// gather finds, from the lock on, everything that must be built: the locked
+// packages, what their builds need, what those need to be built, until nothing new turns
+// up. A package whose facts cannot be had is a failed package, not a failed run.
+type gather struct {
+	p     *Pipeline
+	group *errgroup.Group
+	mu    sync.Mutex
+	found map[plan.ID]*pkgBuild
+}
+
+func (p *Pipeline) gather(ctx context.Context, lock *Lock) (map[plan.ID]*pkgBuild, error) {
+	g := &gather{p: p, found: map[plan.ID]*pkgBuild{}}
+	var inner context.Context
+	g.group, inner = errgroup.WithContext(ctx)
+	for _, l := range lock.Packages {
+		g.add(inner, &pkgBuild{name: l.Name, version: l.Version, runtime: true, extras: l.Extras, file: l.file, all: l.all, meta: l.Meta})
+	}
+	if lock.project != nil {
+		pr := lock.project
+		g.add(inner, &pkgBuild{name: pr.Name, version: pr.Version, runtime: true, file: pr.file, meta: pr.Meta, project: pr})
+	}
+	if err := g.group.Wait(); err != nil {
+		return nil, err
+	}
+	return g.found, nil
+}
+
+// add starts work on a build that was not seen before.
+func (g *gather) add(ctx context.Context, b *pkgBuild) {
+	b.id = plan.NewID(b.name, b.version)
+	g.mu.Lock()
+	_, seen := g.found[b.id]
+	if !seen {
+		g.found[b.id] = b
+	}
+	g.mu.Unlock()
+	if seen {
+		return
+	}
+	// No limit on the group: a task adds tasks, and what is scarce (connections,
+	// processors) is bounded where it is used.
+	g.group.Go(func() error {
+		err := g.facts(ctx, b)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if fatal(err) {
+			return fmt.Errorf("%s: %w", b.id, err)
+		}
+		b.err = err
+		return nil
+	})
+}
+
+// fatal tells errors of the whole run (the index is down, the base root cannot be
+// made) from those of one package.
+func fatal(err error) bool {
+	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrOffline) || errors.Is(err, errBase)
+}
+
+// facts learns what the build of b needs and adds those packages in turn.
+func (g *gather) facts(ctx context.Context, b *pkgBuild) error {
+	if err := g.ownFacts(ctx, b); err != nil {
+		return err
+	}
+	for _, tool := range b.root.Packages {
+		if err := g.addTool(ctx, tool); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownFacts learns what the build of b itself needs.
+func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
+	if b.file.Kind == index.Wheel {
+		return nil // unpacked, not built: it needs nothing
+	}
+	var err error
+	if b.record, err = g.p.sdistFacts(ctx, b.file); err != nil {
+		return err
+	}
+	system := g.p.active(b.record.Sdist.Requires)
+	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
+	if err != nil {
+		if ctx.Err() != nil || fatal(err) || errors.As(err, new(*solve.Conflict)) {
+			return err
+		}
+		// The build itself will say better what is wrong than a failing question does.
+		g.p.warn("plan", fmt.Sprintf("%s: its build backend could not be asked what it needs: %v", b.id, err))
+	}
+	backend := g.p.active(hook)
+	b.requires = append(slices.Clone(system), backend...)
+	if b.root, err = g.p.hooks.solveTools(ctx, b.requires, b.name); err != nil {
+		return err
+	}
+	b.edges = buildEdges(b.id, b.root, system, backend)
+	return nil
+}
+
+func (g *gather) addTool(ctx context.Context, tool solve.Chosen) error {
+	page, err := g.p.from.page(ctx, tool.Name)
+	if err != nil {
+		return err
+	}
+	files := page.versions[tool.Version.String()]
+	file, err := g.p.artifact(tool.Name, files)
+	if err != nil {
+		return err
+	}
+	if file.Kind == index.Wheel && !slices.Contains(g.p.cfg.AllowWheel, tool.Name) {
+		return &NoSourceError{[]string{tool.Name + " " + tool.Version.String()}}
+	}
+	meta, err := g.p.from.Metadata(ctx, tool.Name, tool.Version)
+	if err != nil {
+		return err
+	}
+	g.add(ctx, &pkgBuild{name: tool.Name, version: tool.Version.String(), file: file, all: files, meta: meta})
+	return nil
+}
+
+// buildEdges are the direct requirements of one build, by the kind of who asked.
+func buildEdges(from plan.ID, root solve.Solution, system, backend []pep508.Requirement) []plan.Edge {
+	version := map[string]string{}
+	for _, c := range root.Packages {
+		version[c.Name] = c.Version.String()
+	}
+	var edges []plan.Edge
+	add := func(reqs []pep508.Requirement, kind plan.Kind) {
+		for _, r := range reqs {
+			if v, ok := version[r.Key()]; ok {
+				edges = append(edges, plan.Edge{From: from, To: plan.NewID(r.Key(), v), Kind: kind, Requirement: r.String()})
+			}
+		}
+	}
+	add(system, plan.BuildSystem)
+	add(backend, plan.BuildBackend)
+	return edges
+}
+
+// rootIDs are the builds that are installed into b's build root.
+func (b *pkgBuild) rootIDs() []plan.ID {
+	ids := make([]plan.ID, 0, len(b.root.Packages))
+	for _, c := range b.root.Packages {
+		ids = append(ids, plan.NewID(c.Name, c.Version.String()))
+	}
+	return ids
+}

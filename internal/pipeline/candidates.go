@@ -1,0 +1,238 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"reqpm/internal/index"
+	"reqpm/internal/metadata"
+	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
+	"reqpm/internal/solve"
+	"reqpm/internal/target"
+)
+
+// candidates shows the index to the solver: the versions that could be built or unpacked
+// for one target, and what each depends on. Safe for concurrent use.
+type candidates struct {
+	p *Pipeline
+
+	mu      sync.Mutex
+	project map[string]*projectPage
+}
+
+// projectPage is one project's files by normalised version, fetched once a run so that the
+// answers to the solver do not change under it.
+type projectPage struct {
+	once     sync.Once
+	err      error
+	versions map[string][]index.File
+	list     []solve.Candidate
+}
+
+func newCandidates(p *Pipeline) *candidates {
+	return &candidates{p: p, project: map[string]*projectPage{}}
+}
+
+func (c *candidates) page(ctx context.Context, name string) (*projectPage, error) {
+	c.mu.Lock()
+	page := c.project[name]
+	if page == nil {
+		page = &projectPage{}
+		c.project[name] = page
+	}
+	c.mu.Unlock()
+	page.once.Do(func() { page.load(ctx, c.p, name) })
+	return page, page.err
+}
+
+func (page *projectPage) load(ctx context.Context, p *Pipeline, name string) {
+	files, err := p.files(ctx, name)
+	if err != nil {
+		page.err = err
+		if errors.Is(err, index.ErrNotFound) {
+			page.err = fmt.Errorf("%w: %w", solve.ErrNotFound, err)
+		} else if !errors.Is(err, context.Canceled) {
+			page.err = fmt.Errorf("%w: %w", solve.ErrFatal, err)
+		}
+		return
+	}
+	page.versions = map[string][]index.File{}
+	var order []string
+	for _, f := range files {
+		if f.Kind == index.Wheel && !wheelFits(f.Wheel, p.cfg.Target) && !f.HasMetadata {
+			continue
+		}
+		key := f.Version.String()
+		if page.versions[key] == nil {
+			order = append(order, key)
+		}
+		page.versions[key] = append(page.versions[key], f)
+	}
+	for _, key := range order {
+		if candidate, ok := candidateOf(page.versions[key], p.cfg.Target); ok {
+			page.list = append(page.list, candidate)
+		}
+	}
+}
+
+// candidateOf decides whether a version can be had for the target at all: from its sdist, or
+// from a wheel that fits. As pip does, a version counts as yanked when all its files are.
+func candidateOf(files []index.File, t target.Target) (solve.Candidate, bool) {
+	c := solve.Candidate{Yanked: true}
+	usable := false
+	for _, f := range files {
+		if f.Kind == index.Wheel && !wheelFits(f.Wheel, t) {
+			continue
+		}
+		if !usable || f.Kind == index.SDist {
+			c.Version, c.RequiresPython = f.Version, f.RequiresPython
+		}
+		usable = true
+		c.Yanked = c.Yanked && f.Yanked
+	}
+	return c, usable
+}
+
+// Candidates implements solve.Source.
+func (c *candidates) Candidates(ctx context.Context, name string) ([]solve.Candidate, error) {
+	page, err := c.page(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return page.list, nil
+}
+
+// Requires implements solve.Source.
+func (c *candidates) Requires(ctx context.Context, name string, v pep440.Version) ([]pep508.Requirement, error) {
+	m, err := c.Metadata(ctx, name, v)
+	if err != nil {
+		return nil, err
+	}
+	return m.RequiresDist, nil
+}
+
+// Metadata finds out what a version says of itself, in the cheapest way that can be
+// trusted: a wheel's metadata file, an sdist's static PKG-INFO, a whole wheel, and at last the
+// sdist's own build hooks.
+func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version) (metadata.Metadata, error) {
+	page, err := c.page(ctx, name)
+	if err != nil {
+		return metadata.Metadata{}, err
+	}
+	files := page.versions[v.String()]
+	if len(files) == 0 {
+		return metadata.Metadata{}, fmt.Errorf("%s %s: %w", name, v, index.ErrNotFound)
+	}
+	wheel, sdistFile := bestWheel(files, c.p.cfg.Target), sdistOf(files)
+	if wheel != nil && wheel.HasMetadata {
+		return c.p.wheelMetadata(ctx, *wheel)
+	}
+	if sdistFile != nil {
+		facts, err := c.p.sdistFacts(ctx, *sdistFile)
+		if err != nil {
+			return metadata.Metadata{}, err
+		}
+		if facts.Sdist.HasPkgInfo && facts.Sdist.PkgInfo.StaticDependencies() {
+			return facts.Sdist.PkgInfo, nil
+		}
+	}
+	if wheel != nil {
+		return c.p.wheelMetadata(ctx, *wheel)
+	}
+	return c.p.hookMetadata(ctx, *sdistFile)
+}
+
+// wheelMetadata reads a wheel's metadata, from its metadata file where the index has one.
+func (p *Pipeline) wheelMetadata(ctx context.Context, f index.File) (metadata.Metadata, error) {
+	raw, err := p.cfg.Index.Metadata(ctx, f)
+	if err != nil {
+		return metadata.Metadata{}, fmt.Errorf("metadata of %s: %w", f.Filename, err)
+	}
+	m, err := metadata.Parse(raw)
+	if err != nil {
+		return metadata.Metadata{}, fmt.Errorf("metadata of %s: %w", f.Filename, err)
+	}
+	return m, nil
+}
+
+// sdistOf picks the source distribution, .tar.gz before any other kind.
+func sdistOf(files []index.File) *index.File {
+	var found *index.File
+	for i, f := range files {
+		if f.Kind != index.SDist {
+			continue
+		}
+		if found == nil || strings.HasSuffix(f.Filename, ".tar.gz") && !strings.HasSuffix(found.Filename, ".tar.gz") {
+			found = &files[i]
+		}
+	}
+	return found
+}
+
+// bestWheel picks the wheel whose metadata stands for the version: one that fits the
+// target before others, one with a metadata file before one without, pure before compiled.
+func bestWheel(files []index.File, t target.Target) *index.File {
+	var best *index.File
+	bestScore := -1
+	for i, f := range files {
+		if f.Kind != index.Wheel {
+			continue
+		}
+		score := 0
+		if f.HasMetadata {
+			score += 4
+		}
+		if wheelFits(f.Wheel, t) {
+			score += 2
+		} else if !f.HasMetadata {
+			continue
+		}
+		if slices.Contains(f.Wheel.Platform, "any") {
+			score++
+		}
+		if score > bestScore {
+			best, bestScore = &files[i], score
+		}
+	}
+	return best
+}
+
+// wheelFits tells whether CPython of the target could install a wheel with these tags.
+// The C library's version is not judged: what ReqPM installs it builds itself.
+func wheelFits(tags index.WheelTags, t target.Target) bool {
+	return slices.ContainsFunc(tags.Platform, func(p string) bool { return platformFits(p, t.Arch) }) &&
+		slices.ContainsFunc(tags.Python, func(py string) bool { return pythonFits(py, tags.ABI, t.Python.Minor()) })
+}
+
+func platformFits(platform, arch string) bool {
+	if platform == "any" {
+		return true
+	}
+	return (strings.HasPrefix(platform, "manylinux") || strings.HasPrefix(platform, "linux_")) && strings.HasSuffix(platform, "_"+arch)
+}
+
+func pythonFits(py string, abis []string, minor string) bool {
+	_, want, _ := strings.Cut(minor, ".")
+	target, err := strconv.Atoi(want)
+	if err != nil {
+		return false
+	}
+	own := "cp3" + want
+	switch {
+	case py == "py3" || py == own || py == "py3"+want:
+		return py != own || slices.ContainsFunc(abis, func(a string) bool { return a == own || a == "abi3" || a == "none" })
+	case strings.HasPrefix(py, "py3"):
+		older, err := strconv.Atoi(py[len("py3"):])
+		return err == nil && older <= target
+	case strings.HasPrefix(py, "cp3") && slices.Contains(abis, "abi3"):
+		older, err := strconv.Atoi(py[len("cp3"):])
+		return err == nil && older <= target
+	}
+	return false
+}

@@ -1,0 +1,333 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"reqpm/internal/index"
+	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
+	"reqpm/internal/sdist"
+	"reqpm/internal/solve"
+)
+
+// A build backend can say what else a build needs, and what the package depends on, only by
+// being run. It is run in a throw-away copy of the target's base root, with no network,
+// in an environment of its build requirements unpacked from the index's wheels.
+// That environment answers questions and nothing else: what is built is built
+// in a root of RPMs that were themselves built from source.
+
+// hooks asks build backends. Environments and answers are shared by all packages of a run.
+type hooks struct {
+	p    *Pipeline
+	from *candidates
+
+	mu     sync.Mutex
+	solved map[string]*solvedTools
+	envs   map[string]*hookEnv
+	slots  chan struct{} // running backends is bound by the processors
+}
+
+type solvedTools struct {
+	once     sync.Once
+	solution solve.Solution
+	err      error
+}
+
+type hookEnv struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func newHooks(p *Pipeline, from *candidates) *hooks {
+	return &hooks{
+		p: p, from: from,
+		solved: map[string]*solvedTools{}, envs: map[string]*hookEnv{},
+		slots: make(chan struct{}, p.cfg.Slots),
+	}
+}
+
+// active keeps the requirements whose markers hold for the target without any extra: hooks
+// answer with requirements under "; extra == …" that are not meant.
+func (p *Pipeline) active(reqs []pep508.Requirement) []pep508.Requirement {
+	env := p.cfg.Target.Env()
+	return slices.DeleteFunc(slices.Clone(reqs), func(r pep508.Requirement) bool { return !r.Marker.Eval(env, "") })
+}
+
+// solveTools resolves build requirements on their own: each build root is a world of
+// its own, so that one package's ceiling on its build tool binds nobody else. The same
+// requirements are resolved once a run. The versions chosen do not depend on what the
+// application locks, which is what lets projects share built tools.
+func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement, asked string) (solve.Solution, error) {
+	texts := make([]string, 0, len(reqs))
+	for _, r := range reqs {
+		texts = append(texts, r.String())
+	}
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
+	key := digest(texts)
+	h.mu.Lock()
+	s := h.solved[key]
+	if s == nil {
+		s = &solvedTools{}
+		h.solved[key] = s
+	}
+	h.mu.Unlock()
+	s.once.Do(func() {
+		roots := make([]solve.Root, 0, len(reqs))
+		for _, r := range reqs {
+			roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{Package: "the build of " + asked, Text: r.String()}})
+		}
+		s.solution, s.err = solve.Solve(ctx, h.from, solve.Request{Roots: roots, Env: h.p.cfg.Target.Env()})
+	})
+	return s.solution, s.err
+}
+
+// env makes the environment of a solution: every wheel unpacked into one folder, kept
+// under the digest of the wheels.
+func (h *hooks) env(ctx context.Context, solution solve.Solution) (string, error) {
+	var wheels []index.File
+	var local []string
+	for _, c := range solution.Packages {
+		f, path, err := h.toolWheel(ctx, c.Name, c.Version)
+		if err != nil {
+			return "", err
+		}
+		if path != "" {
+			local = append(local, path)
+		} else {
+			wheels = append(wheels, f)
+		}
+	}
+	keys := slices.Clone(local)
+	for _, f := range wheels {
+		keys = append(keys, fileKey(f))
+	}
+	slices.Sort(keys)
+	key := digest([]any{h.p.cfg.Target.Python.Executable, keys})
+	h.mu.Lock()
+	e := h.envs[key]
+	if e == nil {
+		e = &hookEnv{}
+		h.envs[key] = e
+	}
+	h.mu.Unlock()
+	e.once.Do(func() { e.dir, e.err = h.unpackEnv(ctx, key, wheels, local) })
+	return e.dir, e.err
+}
+
+func (h *hooks) unpackEnv(ctx context.Context, key string, wheels []index.File, local []string) (string, error) {
+	final := filepath.Join(h.p.paths.hookEnvs(), key)
+	if _, err := os.Stat(final); err == nil {
+		return final, nil
+	}
+	scratch, err := os.MkdirTemp(h.p.paths.tmp(), "env-")
+	if err != nil {
+		return "", err
+	}
+	defer removeTree(scratch)
+	if err := os.Chmod(scratch, 0o755); err != nil {
+		return "", err
+	}
+	for _, f := range wheels {
+		path, err := h.p.download(ctx, f)
+		if err != nil {
+			return "", err
+		}
+		local = append(local, path)
+	}
+	for _, path := range local {
+		if err := sdist.UnpackWheel(ctx, path, scratch, h.p.cfg.Target.Python.Executable); err != nil {
+			return "", fmt.Errorf("unpack %s: %w", filepath.Base(path), err)
+		}
+	}
+	if err := os.Rename(scratch, final); err != nil {
+		if _, statErr := os.Stat(final); statErr == nil {
+			return final, nil // another process was quicker
+		}
+		return "", err
+	}
+	return final, nil
+}
+
+// toolWheel finds a wheel of a build tool that runs on the target, for asking only. A
+// tool without one is built to a wheel in the sandbox.
+func (h *hooks) toolWheel(ctx context.Context, name string, v pep440.Version) (index.File, string, error) {
+	page, err := h.from.page(ctx, name)
+	if err != nil {
+		return index.File{}, "", err
+	}
+	files := page.versions[v.String()]
+	for _, f := range files {
+		if f.Kind == index.Wheel && wheelFits(f.Wheel, h.p.cfg.Target) {
+			return f, "", nil
+		}
+	}
+	source := sdistOf(files)
+	if source == nil {
+		return index.File{}, "", fmt.Errorf("%s %s: %w", name, v, ErrNoSource)
+	}
+	path, err := h.buildWheel(ctx, *source)
+	return index.File{}, path, err
+}
+
+// asked is the answer of a build backend about one archive.
+type asked struct {
+	Requires []string // get_requires_for_build_wheel
+}
+
+// hookRequires asks what else the build of an archive needs. The answer is kept by
+// archive, Python, base root and environment.
+func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
+	tools, err := h.solveTools(ctx, h.p.active(record.Sdist.Requires), f.Name)
+	if err != nil {
+		return nil, err
+	}
+	site, err := h.env(ctx, tools)
+	if err != nil {
+		return nil, err
+	}
+	base, err := h.p.openBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(h.p.paths.facts(), "hooks", digest([]any{fileKey(f), filepath.Base(site), base.ID()})+".json")
+	var answer asked
+	if ok, err := readJSON(path, &answer); err != nil {
+		return nil, err
+	} else if ok {
+		return parseAll(answer.Requires)
+	}
+	var reqs []pep508.Requirement
+	err = h.inSource(ctx, f, func(dir string) error {
+		reqs, err = (&sdist.Asker{Runner: base, TempDir: h.p.paths.tmp()}).Requires(ctx, dir, h.hookEnv(site, f))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range reqs {
+		answer.Requires = append(answer.Requires, r.String())
+	}
+	return reqs, writeJSON(path, answer)
+}
+
+// metadata asks a build backend what the package says of itself.
+func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) ([]byte, error) {
+	extra, err := h.hookRequires(ctx, f, record)
+	if err != nil {
+		return nil, err
+	}
+	env, err := h.widen(ctx, f, record, h.p.active(extra))
+	if err != nil {
+		return nil, err
+	}
+	base, err := h.p.openBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var raw []byte
+	err = h.inSource(ctx, f, func(dir string) error {
+		raw, err = (&sdist.Asker{Runner: base, TempDir: h.p.paths.tmp()}).Metadata(ctx, dir, env)
+		return err
+	})
+	return raw, err
+}
+
+// widen makes the environment that also holds what the backend asked for.
+func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, extra []pep508.Requirement) (sdist.HookEnv, error) {
+	tools, err := h.solveTools(ctx, append(h.p.active(record.Sdist.Requires), extra...), f.Name)
+	if err != nil {
+		return sdist.HookEnv{}, err
+	}
+	site, err := h.env(ctx, tools)
+	return h.hookEnv(site, f), err
+}
+
+func (h *hooks) hookEnv(site string, f index.File) sdist.HookEnv {
+	return sdist.HookEnv{Python: h.p.cfg.Target.Python.Executable, SitePath: site, Version: f.Version.String()}
+}
+
+// inSource unpacks f and runs use on it while holding a slot.
+func (h *hooks) inSource(ctx context.Context, f index.File, use func(dir string) error) error {
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-h.slots }()
+	return h.p.withSource(ctx, f, func(_, dir string) error { return use(dir) })
+}
+
+// askMetadata is hookMetadata's way to a backend.
+func (p *Pipeline) askMetadata(ctx context.Context, f index.File) ([]byte, error) {
+	record, err := p.sdistFacts(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return p.hooks.metadata(ctx, f, record)
+}
+
+// buildWheel builds a tool that has no wheel for the target, for asking only.
+func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
+	final := filepath.Join(h.p.paths.hookEnvs(), "wheel-"+fileKey(f)+"-"+h.p.cfg.Target.Python.Minor())
+	if found, _ := filepath.Glob(filepath.Join(final, "*.whl")); len(found) == 1 {
+		return found[0], nil
+	}
+	record, err := h.p.sdistFacts(ctx, f)
+	if err != nil {
+		return "", err
+	}
+	extra, err := h.hookRequires(ctx, f, record)
+	if err != nil {
+		return "", err
+	}
+	env, err := h.widen(ctx, f, record, h.p.active(extra))
+	if err != nil {
+		return "", err
+	}
+	base, err := h.p.openBase(ctx)
+	if err != nil {
+		return "", err
+	}
+	scratch, err := os.MkdirTemp(h.p.paths.tmp(), "wheel-")
+	if err != nil {
+		return "", err
+	}
+	defer removeTree(scratch)
+	err = h.inSource(ctx, f, func(dir string) error {
+		return (&sdist.Asker{Runner: base, TempDir: h.p.paths.tmp()}).Wheel(ctx, dir, env, scratch)
+	})
+	if err != nil {
+		return "", fmt.Errorf("wheel of build tool %s: %w", f.Filename, err)
+	}
+	if err := os.Chmod(scratch, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.Rename(scratch, final); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	found, _ := filepath.Glob(filepath.Join(final, "*.whl"))
+	if len(found) != 1 {
+		return "", fmt.Errorf("wheel of build tool %s: the backend left %d wheels", f.Filename, len(found))
+	}
+	return found[0], nil
+}
+
+func parseAll(texts []string) ([]pep508.Requirement, error) {
+	reqs := make([]pep508.Requirement, 0, len(texts))
+	for _, text := range texts {
+		r, err := pep508.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		reqs = append(reqs, r)
+	}
+	return reqs, nil
+}

@@ -1,0 +1,57 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
+	"reqpm/internal/plan"
+	"reqpm/internal/solve"
+)
+
+// leaf is the index without dependencies, for choosing one package alone.
+type leaf struct{ *candidates }
+
+func (leaf) Requires(context.Context, string, pep440.Version) ([]pep508.Requirement, error) {
+	return nil, nil
+}
+
+// WriteSpec writes the spec of one package, its patches and its sources into dir, which
+// is made when absent, and returns the path of the spec.
+func (p *Pipeline) WriteSpec(ctx context.Context, req pep508.Requirement, dir string) (string, error) {
+	p.stage("spec", "choose a version of "+req.Key())
+	root := solve.Root{Req: req, Origin: solve.Origin{Text: req.String()}}
+	solution, err := solve.Solve(ctx, leaf{p.from}, solve.Request{Roots: []solve.Root{root}, Env: p.cfg.Target.Env()})
+	if err != nil {
+		return "", err
+	}
+	if len(solution.Packages) != 1 {
+		return "", fmt.Errorf("spec of %s: its marker does not hold for %s", req, p.cfg.Target.Name)
+	}
+	locked, err := p.lockOne(ctx, solution.Packages[0], nil)
+	if err != nil {
+		return "", err
+	}
+	if err := p.CheckSources(&Lock{Packages: []Locked{locked}}); err != nil {
+		return "", err
+	}
+	g := &gather{p: p, found: map[plan.ID]*pkgBuild{}}
+	b := &pkgBuild{id: plan.NewID(locked.Name, locked.Version), name: locked.Name, version: locked.Version,
+		file: locked.file, all: locked.all, meta: locked.Meta, extras: locked.Extras}
+	if err := g.ownFacts(ctx, b); err != nil {
+		return "", err
+	}
+	if err := p.writeSpec(ctx, b, b.extras); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	specPath, _, err := b.spec.materialise(dir)
+	return specPath, err
+}
+
+// Slots is how many builds run at once.
+func (p *Pipeline) Slots() int { return p.cfg.Slots }

@@ -1,0 +1,170 @@
+// Package pipeline is the line a package passes through:
+//
+//	source → reqfile → index → solve → sdist → spec → plan → builder → repo
+//
+// Each method of Pipeline is one stage; Run walks them all. The stages themselves know
+// nothing of each other: what they hand on is wired here. State is in files under
+// one directory: caches that any number of projects and processes share, and
+// one folder a run.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"reqpm/internal/builder"
+	"reqpm/internal/index"
+	"reqpm/internal/target"
+)
+
+// Config is what every stage needs. All fields but Log, Slots and Report must be set.
+type Config struct {
+	StateDir string
+	Target   target.Target
+	Index    index.Reader
+	Builder  builder.Builder
+	// Slots is how many builds run at once; 0: the number of processors.
+	Slots int
+	// Report gets every event, from any goroutine, one at a time.
+	Report func(Event)
+	Log    *slog.Logger
+	// AllowWheel names packages (PEP 503) that may be packaged from a wheel when there is no
+	// sdist; AllowPure those that may come out without the compiled parts their
+	// wheels on the index have.
+	AllowWheel, AllowPure []string
+	// Limits of each build.
+	Limits builder.Limits
+	// Refresh ignores the cache of builds: everything is built again.
+	Refresh bool
+}
+
+// Pipeline holds what the stages of one run on one target share. Its methods are
+// called one after the other; each works on many packages at once inside.
+type Pipeline struct {
+	cfg   Config
+	paths paths
+
+	baseOnce sync.Once
+	base     builder.Base
+	hooks    *hooks
+	from     *candidates
+	baseErr  error
+
+	reportMu sync.Mutex
+	local    localArchives
+	history  *history
+}
+
+// paths are the folders under the state directory.
+type paths struct{ state string }
+
+func (p paths) facts() string    { return filepath.Join(p.state, "facts") }
+func (p paths) builds() string   { return filepath.Join(p.state, "builds") }
+func (p paths) runs() string     { return filepath.Join(p.state, "runs") }
+func (p paths) tmp() string      { return filepath.Join(p.state, "tmp") }
+func (p paths) keys() string     { return filepath.Join(p.state, "keys") }
+func (p paths) history() string  { return filepath.Join(p.state, "history.json") }
+func (p paths) sources() string  { return filepath.Join(p.state, "sources") }
+func (p paths) repos() string    { return filepath.Join(p.state, "repos") }
+func (p paths) hookEnvs() string { return filepath.Join(p.state, "hookenvs") }
+
+// New prepares the state directory. Nothing is opened yet.
+func New(cfg Config) (*Pipeline, error) {
+	if cfg.Slots <= 0 {
+		cfg.Slots = runtime.NumCPU()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Pipeline{cfg: cfg, paths: paths{cfg.StateDir}}
+	for _, dir := range []string{p.paths.facts(), p.paths.builds(), p.paths.runs(), p.paths.tmp(), p.paths.sources(), p.paths.hookEnvs()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("prepare the state directory %s: %w", cfg.StateDir, err)
+		}
+	}
+	p.from = newCandidates(p)
+	p.hooks = newHooks(p, p.from)
+	p.history = openHistory(p.paths.history())
+	return p, nil
+}
+
+// Close gives the base root back.
+func (p *Pipeline) Close() error {
+	if p.base != nil {
+		return p.base.Close()
+	}
+	return nil
+}
+
+// Target is the target, corrected by what was probed once the base root is open.
+func (p *Pipeline) Target() target.Target {
+	if p.base != nil {
+		return p.base.Target()
+	}
+	return p.cfg.Target
+}
+
+// openBase opens the base root at the first need and keeps it. Resolving needs it only
+// when a package does not say its dependencies without being run.
+func (p *Pipeline) openBase(ctx context.Context) (builder.Base, error) {
+	p.baseOnce.Do(func() {
+		p.stage("root", "prepare the base root of "+p.cfg.Target.Name)
+		p.base, p.baseErr = p.cfg.Builder.Open(ctx, p.cfg.Target, func(line string) {
+			p.report(Event{Event: "note", Stage: "root", Message: line})
+		})
+		if p.baseErr != nil {
+			p.baseErr = fmt.Errorf("%w of %s: %w", errBase, p.cfg.Target.Name, p.baseErr)
+		}
+	})
+	return p.base, p.baseErr
+}
+
+// Event is one thing that happened, for people and programs that follow a run.
+type Event struct {
+	Event   string    `json:"event"` // stage, note, warning, package, progress
+	Time    time.Time `json:"time"`
+	Stage   string    `json:"stage,omitempty"`
+	Target  string    `json:"target,omitempty"`
+	Name    string    `json:"name,omitempty"`
+	Version string    `json:"version,omitempty"`
+	State   string    `json:"state,omitempty"` // for packages: building, built, reused, failed, blocked
+	Phase   string    `json:"phase,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Log     string    `json:"log,omitempty"`
+	Seconds float64   `json:"seconds,omitempty"`
+	Done    int       `json:"done,omitempty"`
+	Total   int       `json:"total,omitempty"`
+	Left    float64   `json:"left,omitempty"` // expected seconds to the end of the run
+}
+
+func (p *Pipeline) report(e Event) {
+	if p.cfg.Report == nil {
+		return
+	}
+	e.Time = time.Now()
+	e.Target = p.cfg.Target.Name
+	p.reportMu.Lock()
+	defer p.reportMu.Unlock()
+	p.cfg.Report(e)
+}
+
+func (p *Pipeline) stage(stage, message string) {
+	p.report(Event{Event: "stage", Stage: stage, Message: message})
+}
+
+func (p *Pipeline) warn(stage, message string) {
+	p.report(Event{Event: "warning", Stage: stage, Message: message})
+}
+
+// errBase marks a base root that cannot be made: nothing can be built at all.
+var errBase = errors.New("open the base root")
+
+// ErrNoSource: a package of the lock has no source distribution.
+var ErrNoSource = errors.New("no source distribution")

@@ -1,0 +1,263 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"reqpm/internal/index"
+	"reqpm/internal/metadata"
+	"reqpm/internal/plan"
+	"reqpm/internal/reqfile"
+	"reqpm/internal/solve"
+)
+
+// Lock is the resolved set of one target.
+type Lock struct {
+	Target   string   `json:"target"`
+	Python   string   `json:"python"`
+	Packages []Locked `json:"packages"`
+	Warnings []string `json:"warnings,omitempty"`
+
+	// TopLevel are the names the user asked for, in PEP 503 form, sorted.
+	TopLevel []string `json:"-"`
+	project  *Project
+}
+
+// Locked is one package of a lock, with everybody who requires it.
+type Locked struct {
+	Name       string       `json:"name"`
+	Version    string       `json:"version"`
+	Artifact   Artifact     `json:"artifact"`
+	RequiredBy []RequiredBy `json:"required_by"`
+
+	Extras []string          `json:"extras,omitempty"`
+	Meta   metadata.Metadata `json:"-"`
+	file   index.File
+	all    []index.File
+}
+
+// Artifact is the file a package is built from.
+type Artifact struct {
+	Filename string `json:"filename"`
+	SHA256   string `json:"sha256"`
+	Kind     string `json:"kind"`
+}
+
+// RequiredBy is one requirement that put a package into the set. Name is "" for a
+// line of the user's own, which File and Line then point at.
+type RequiredBy struct {
+	Name        string    `json:"name"`
+	Requirement string    `json:"requirement"`
+	File        string    `json:"file,omitempty"`
+	Line        int       `json:"line,omitempty"`
+	Edge        plan.Kind `json:"edge"`
+}
+
+// NoSourceError: packages of the set cannot be built because the index has no source
+// distribution of them.
+type NoSourceError struct {
+	Packages []string // "name version"
+}
+
+func (e *NoSourceError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the index has no source distribution of %s", strings.Join(e.Packages, ", "))
+	for _, pkg := range e.Packages {
+		name, _, _ := strings.Cut(pkg, " ")
+		fmt.Fprintf(&b, "\n  --allow-wheel %s  packages it from its wheel instead (not built from source)", name)
+	}
+	return b.String()
+}
+
+func (e *NoSourceError) Unwrap() error { return ErrNoSource }
+
+// UnsupportedError: requirements that can be read but not yet built.
+type UnsupportedError struct{ Requirements []reqfile.Requirement }
+
+func (e *UnsupportedError) Error() string {
+	var b strings.Builder
+	b.WriteString("requirements by URL, Git reference or local path are read but cannot be built yet:")
+	for _, r := range e.Requirements {
+		fmt.Fprintf(&b, "\n  %s:%d: %s", r.File, r.Line, r.Text)
+	}
+	b.WriteString("\nLeave one out with --ignore NAME.")
+	return b.String()
+}
+
+// Input is what Resolve starts from.
+type Input struct {
+	Set reqfile.Set
+	// Ignore leaves requirements out by PEP 503 name.
+	Ignore []string
+	// Project is the project's own package, nil when it is not packaged.
+	Project *Project
+}
+
+// Resolve finds the one consistent set for the target. No solution is a *solve.Conflict; a
+// package without source that may not come from a wheel is left in the lock and named by
+// CheckSources.
+func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
+	p.stage("resolve", "resolve for "+p.cfg.Target.Name+" with Python "+p.cfg.Target.Python.Version)
+	roots, err := p.roots(in)
+	if err != nil {
+		return nil, err
+	}
+	solution, err := solve.Solve(ctx, p.from, solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre})
+	if err != nil {
+		return nil, err
+	}
+	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Warnings: solution.Warnings, project: in.Project}
+	edges := edgesByTarget(solution.Edges)
+	for _, chosen := range solution.Packages {
+		locked, err := p.lockOne(ctx, chosen, edges[chosen.Name])
+		if err != nil {
+			return nil, err
+		}
+		lock.Packages = append(lock.Packages, locked)
+		if slices.ContainsFunc(locked.RequiredBy, func(r RequiredBy) bool { return r.Edge == plan.TopLevel }) {
+			lock.TopLevel = append(lock.TopLevel, locked.Name)
+		}
+	}
+	return lock, p.checkHashes(in.Set, lock)
+}
+
+// roots turns the user's requirements into the solver's, with what the project itself needs.
+func (p *Pipeline) roots(in Input) ([]solve.Root, error) {
+	var roots []solve.Root
+	var unsupported []reqfile.Requirement
+	add := func(list []reqfile.Requirement, constraint bool) {
+		for _, r := range list {
+			own := r.Path == "." || in.Project != nil && r.Key() == in.Project.Name
+			if own || slices.Contains(in.Ignore, r.Key()) || !r.Marker.Eval(p.cfg.Target.Env(), "") {
+				continue
+			}
+			if r.Path != "" || r.VCS != "" || r.URL != "" {
+				unsupported = append(unsupported, r)
+				continue
+			}
+			roots = append(roots, solve.Root{Req: r.Requirement, Constraint: constraint,
+				Origin: solve.Origin{File: r.File, Line: r.Line, Text: r.Text}})
+		}
+	}
+	add(in.Set.Requirements, false)
+	add(in.Set.Constraints, true)
+	if len(unsupported) > 0 {
+		return nil, &UnsupportedError{unsupported}
+	}
+	if in.Project != nil {
+		for _, r := range p.active(in.Project.Meta.RequiresDist) {
+			if !slices.Contains(in.Ignore, r.Key()) {
+				roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{Package: in.Project.Name, Version: in.Project.Version, Text: r.String()}})
+			}
+		}
+	}
+	return roots, nil
+}
+
+func edgesByTarget(edges []solve.Edge) map[string][]solve.Edge {
+	by := map[string][]solve.Edge{}
+	for _, e := range edges {
+		by[e.To] = append(by[e.To], e)
+	}
+	return by
+}
+
+func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []solve.Edge) (Locked, error) {
+	locked := Locked{Name: chosen.Name, Version: chosen.Version.String(), Extras: chosen.Extras}
+	page, err := p.from.page(ctx, chosen.Name)
+	if err != nil {
+		return locked, err
+	}
+	locked.all = page.versions[locked.Version]
+	if locked.file, err = p.artifact(chosen.Name, locked.all); err != nil {
+		return locked, err
+	}
+	locked.Artifact = Artifact{Filename: locked.file.Filename, SHA256: locked.file.SHA256, Kind: string(locked.file.Kind)}
+	if locked.Meta, err = p.from.Metadata(ctx, chosen.Name, chosen.Version); err != nil {
+		return locked, err
+	}
+	for _, e := range edges {
+		by := RequiredBy{Name: e.From.Package, Requirement: e.Req.String(), File: e.From.File, Line: e.From.Line, Edge: plan.Install}
+		if e.From.File != "" {
+			by.Edge = plan.TopLevel
+		}
+		locked.RequiredBy = append(locked.RequiredBy, by)
+	}
+	return locked, nil
+}
+
+// artifact picks what a version is built from: its sdist, else its best wheel (which
+// CheckSources then has an opinion on).
+func (p *Pipeline) artifact(name string, files []index.File) (index.File, error) {
+	if f := sdistOf(files); f != nil {
+		return *f, nil
+	}
+	var best *index.File
+	for i, f := range files {
+		if f.Kind == index.Wheel && wheelFits(f.Wheel, p.cfg.Target) && (best == nil || slices.Contains(f.Wheel.Platform, "any")) {
+			best = &files[i]
+		}
+	}
+	if best == nil {
+		return index.File{}, fmt.Errorf("%s: %w", name, index.ErrNotFound)
+	}
+	return *best, nil
+}
+
+// CheckSources refuses packages that could only come from a wheel nobody allowed.
+func (p *Pipeline) CheckSources(lock *Lock) error {
+	var missing []string
+	for _, pkg := range lock.Packages {
+		if pkg.file.Kind == index.Wheel && !slices.Contains(p.cfg.AllowWheel, pkg.Name) {
+			missing = append(missing, pkg.Name+" "+pkg.Version)
+		}
+	}
+	if len(missing) > 0 {
+		return &NoSourceError{missing}
+	}
+	return nil
+}
+
+// HashError: the artifact chosen is none of those the requirement files allow.
+type HashError struct {
+	Package, Artifact string
+	At                reqfile.Position
+}
+
+func (e *HashError) Error() string {
+	return fmt.Sprintf("%s:%d: none of the hashes given for %s belongs to its source distribution %s; "+
+		"a lock made for wheels only cannot be built from source: add the hash of the sdist", e.At.File, e.At.Line, e.Package, e.Artifact)
+}
+
+// checkHashes enforces --hash: where a line gives hashes, the artifact must have one of them.
+func (p *Pipeline) checkHashes(set reqfile.Set, lock *Lock) error {
+	var errs []error
+	for _, r := range set.Requirements {
+		if len(r.Hashes) == 0 || !r.Marker.Eval(p.cfg.Target.Env(), "") {
+			continue
+		}
+		i := slices.IndexFunc(lock.Packages, func(l Locked) bool { return l.Name == r.Key() })
+		if i < 0 || hashAllowed(lock.Packages[i].file, r.Hashes) {
+			continue
+		}
+		errs = append(errs, &HashError{Package: r.Key(), Artifact: lock.Packages[i].file.Filename, At: r.Position})
+	}
+	return errors.Join(errs...)
+}
+
+func hashAllowed(f index.File, allowed []string) bool {
+	for _, want := range allowed {
+		algorithm, hex, _ := strings.Cut(want, ":")
+		have := f.Hashes[algorithm]
+		if algorithm == "sha256" {
+			have = f.SHA256
+		}
+		if have != "" && strings.EqualFold(have, hex) {
+			return true
+		}
+	}
+	return false
+}

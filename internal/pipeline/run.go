@@ -1,0 +1,152 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"reqpm/internal/plan"
+	"reqpm/internal/source"
+)
+
+// Request is one run: from a Git URL or a folder to a published, proven repository.
+type Request struct {
+	Source       source.Request
+	Wanted       Wanted
+	Name         string // of the project; "": from its address
+	Channel      string // "": stable
+	KeyFile      string
+	ProofCommand string // shell text run in the proof root; its exit status counts
+	NoProof      bool
+}
+
+// Summary is the end of a run, in the shape that scripts rely on.
+type Summary struct {
+	Event      string     `json:"event"`
+	Project    string     `json:"project"`
+	Commit     string     `json:"commit"`
+	Target     string     `json:"target"`
+	Built      []*Outcome `json:"built"`
+	Reused     []*Outcome `json:"reused"`
+	Failed     []*Outcome `json:"failed"`
+	Blocked    []*Outcome `json:"blocked"`
+	Waiting    []*Outcome `json:"waiting,omitempty"` // not begun when the run was cancelled
+	Repository string     `json:"repository"`
+	RepoFile   string     `json:"repo_file"`
+	SetName    string     `json:"set_name"`
+	Proof      *Proof     `json:"proof"`
+	Logs       string     `json:"logs"`
+	Seconds    float64    `json:"seconds"`
+}
+
+// Prepared is a run up to its lock.
+type Prepared struct {
+	Checkout source.Checkout
+	Analysis Analysis
+	Lock     *Lock
+	Project  string
+}
+
+// Prepare checks out, analyses and resolves.
+func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) {
+	p.stage("source", "check out "+req.Source.URL)
+	checkout, err := source.Fetch(ctx, req.Source)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range checkout.Warnings {
+		p.warn("source", warning)
+	}
+	prepared := &Prepared{Checkout: checkout, Project: cmp.Or(req.Name, projectName(req.Source.URL))}
+	tree, err := checkout.FS()
+	if err != nil {
+		return prepared, err
+	}
+	if prepared.Analysis, err = p.Analyze(ctx, tree, req.Wanted); err != nil {
+		return prepared, err
+	}
+	in := Input{Set: prepared.Analysis.Set, Ignore: req.Wanted.Ignore}
+	if !req.Wanted.NoProject {
+		if in.Project, err = p.Package(ctx, checkout); err != nil {
+			if ctx.Err() != nil || fatal(err) {
+				return prepared, err
+			}
+			p.warn("analyze", fmt.Sprintf("the project itself is not packaged, its requirements are: %v", err))
+		}
+	}
+	prepared.Lock, err = p.Resolve(ctx, in)
+	return prepared, err
+}
+
+// Run walks the whole line. The summary is complete also when builds failed, which is no
+// error here; an error means that a stage before or behind the builds could not do its work.
+func (p *Pipeline) Run(ctx context.Context, req Request) (s Summary, err error) {
+	started := time.Now()
+	s = Summary{Event: "summary", Target: p.cfg.Target.Name, Built: []*Outcome{}, Reused: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
+	defer func() { s.Seconds = time.Since(started).Seconds() }()
+	prepared, err := p.Prepare(ctx, req)
+	if err != nil {
+		return s, err
+	}
+	s.Project, s.Commit = prepared.Project, prepared.Checkout.Commit
+	s.Logs = filepath.Join(p.paths.runs(), fmt.Sprintf("%s-%s-%s", started.UTC().Format("20060102-150405.000"), s.Project, s.Target))
+	work, err := p.Plan(ctx, prepared.Lock)
+	if err != nil {
+		return s, err
+	}
+	outcomes, err := p.Build(ctx, work, s.Logs)
+	s.sort(work, outcomes)
+	if err != nil {
+		return s, err
+	}
+	if len(s.Failed)+len(s.Blocked) > 0 {
+		return s, nil // what is published is whole or not at all
+	}
+	published, err := p.Publish(ctx, work, outcomes, Publishing{Project: s.Project, Channel: cmp.Or(req.Channel, "stable"), KeyFile: req.KeyFile,
+		Time: prepared.Checkout.CommitTime, Logs: s.Logs})
+	if err != nil {
+		return s, err
+	}
+	s.Repository, s.RepoFile, s.SetName = published.Snapshot.Current, published.Snapshot.RepoFile, published.SetName
+	if req.NoProof {
+		return s, nil
+	}
+	proof, err := p.Verify(ctx, work, outcomes, published, s.Logs, req.ProofCommand)
+	s.Proof = &proof
+	return s, err
+}
+
+// sort puts every outcome into its list, in build order.
+func (s *Summary) sort(work *Work, outcomes map[plan.ID]*Outcome) {
+	lists := map[string]*[]*Outcome{StateBuilt: &s.Built, StateReused: &s.Reused, StateFailed: &s.Failed, StateBlocked: &s.Blocked, StateWaiting: &s.Waiting}
+	for _, id := range work.Plan.Order() {
+		if o := outcomes[id]; o != nil {
+			*lists[o.State] = append(*lists[o.State], o)
+		}
+	}
+}
+
+// OK tells whether everything was built and, when asked for, proven.
+func (s Summary) OK() bool {
+	return len(s.Failed)+len(s.Blocked)+len(s.Waiting) == 0 && (s.Proof == nil || s.Proof.OK)
+}
+
+// TopLevelNames are the packages a user named himself, for the install lines.
+func (prep *Prepared) TopLevelNames() []string { return slices.Clone(prep.Lock.TopLevel) }
+
+// projectName makes a folder name of an address: its last segment, and enough of a digest
+// that two projects with the same last segment never meet.
+func projectName(url string) string {
+	sum := sha256.Sum256([]byte(url))
+	clean := strings.TrimSuffix(strings.TrimRight(url, "/"), ".git")
+	slug := regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(path.Base(clean)), "-")
+	return cmp.Or(strings.Trim(slug, "-"), "project") + "-" + hex.EncodeToString(sum[:3])
+}

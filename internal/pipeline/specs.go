@@ -1,0 +1,199 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"reqpm/internal/index"
+	"reqpm/internal/metadata"
+	"reqpm/internal/pep508"
+	"reqpm/internal/sdist"
+	"reqpm/internal/spec"
+	"reqpm/internal/target"
+)
+
+// specFiles is a written spec and where its sources are.
+type specFiles struct {
+	fileName  string
+	text      string
+	canonical string // text with the question of noarch left open: what the content key is made of
+	sources   []sourceFile
+	mayBeArch bool // the spec says what it is by decision, not by guess: do not ask again
+}
+
+// sourceFile is one source of a spec: a file of ours, or bytes.
+type sourceFile struct {
+	name   string
+	path   string
+	data   []byte
+	sha256 string
+}
+
+// materialise writes spec and sources into dir under the names the spec uses.
+func (s specFiles) materialise(dir string) (specPath string, sources []string, err error) {
+	specPath = filepath.Join(dir, s.fileName)
+	if err := os.WriteFile(specPath, []byte(s.text), 0o644); err != nil {
+		return "", nil, err
+	}
+	for _, src := range s.sources {
+		path := filepath.Join(dir, src.name)
+		if src.path == "" {
+			err = os.WriteFile(path, src.data, 0o644)
+		} else {
+			err = linkOrCopy(src.path, path)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		sources = append(sources, path)
+	}
+	return specPath, sources, nil
+}
+
+// linkOrCopy makes to a second name of from, or a copy where it cannot be one.
+func linkOrCopy(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}
+
+// archRecord remembers what a build showed about an archive: whether it is noarch.
+type archRecord struct{ Noarch bool }
+
+func (p *Pipeline) archPath(f index.File) string {
+	return filepath.Join(p.paths.facts(), "arch", fileKey(f)+"-"+p.cfg.Target.Name+"-"+p.cfg.Target.Python.Minor()+".json")
+}
+
+// learnArch notes what a build showed and writes the spec again.
+func (p *Pipeline) learnArch(ctx context.Context, b *pkgBuild, noarch bool) error {
+	if err := writeJSON(p.archPath(b.file), archRecord{noarch}); err != nil {
+		return err
+	}
+	return p.writeSpec(ctx, b, b.extras)
+}
+
+// writeSpec decides and writes the spec of b. The extras are those that anybody in the run asks for.
+func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) error {
+	b.extras = extras
+	archive, err := p.download(ctx, b.file)
+	if err != nil {
+		return err
+	}
+	in := p.specInput(b)
+	open, err := spec.Write(in)
+	if err != nil {
+		return err
+	}
+	out := open
+	var known archRecord
+	decided, err := readJSON(p.archPath(b.file), &known)
+	if err != nil {
+		return err
+	}
+	if decided {
+		in.Noarch = &known.Noarch
+		if out, err = spec.Write(in); err != nil {
+			return err
+		}
+	}
+	for _, warning := range out.Warnings {
+		p.cfg.Log.Warn("spec", "package", b.id, "warning", warning)
+	}
+	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided}
+	b.spec.sources = []sourceFile{{name: b.file.Filename, path: archive, sha256: fileKey(b.file)}}
+	if p.Target().RPM.Style == target.StyleDriver {
+		b.spec.sources = append(b.spec.sources, sourceFile{name: sdist.DriverName, data: sdist.Driver(), sha256: digest(string(sdist.Driver()))})
+	}
+	return nil
+}
+
+// contentKey names a build by everything that goes into it. It is known before anything is
+// built: the build root takes part with its own keys, not with files.
+func contentKey(base string, b *pkgBuild, roots []string) string {
+	var sources []string
+	for _, s := range b.spec.sources {
+		sources = append(sources, s.name+" "+s.sha256)
+	}
+	slices.Sort(sources)
+	return b.name + "-" + b.version + "-" + digest([]any{"reqpm-build-1", base, b.spec.canonical, sources, roots})
+}
+
+// buildKind tells the package of the whole set from ordinary ones.
+type buildKind int
+
+const (
+	sdistPackage buildKind = iota
+	setPackage
+)
+
+func (b *pkgBuild) kind() buildKind {
+	if b.set {
+		return setPackage
+	}
+	return sdistPackage
+}
+
+// specInput collects what the spec of b is made of.
+func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
+	t := p.Target()
+	in := spec.Input{
+		Target: t, Facts: b.record.Sdist, Metadata: b.meta, SHA256: b.record.SHA256, License: b.record.License,
+		BuildRequires: rootRequirements(b), Env: sdist.SCMEnv(b.version), UploadTime: b.file.UploadTime,
+	}
+	// What the metadata says stands for what was built from it; the texts of the archive
+	// are asked only where it is silent.
+	if expr, _ := spec.License(b.meta, nil); expr != spec.UnknownLicense {
+		in.License = expr
+	}
+	for _, name := range b.extras {
+		in.Extras = append(in.Extras, spec.Extra{Name: name, Requires: extraRequirements(b.meta, name, t)})
+	}
+	return in
+}
+
+// rootRequirements are the build requirements written into a spec: the direct ones, and by
+// name what an extra of one of them adds, which an RPM of the bare tool would not bring.
+func rootRequirements(b *pkgBuild) []pep508.Requirement {
+	var reqs []pep508.Requirement
+	direct := map[string]bool{}
+	for _, r := range b.requires {
+		r.Marker = nil
+		direct[r.Key()] = true
+		reqs = append(reqs, r)
+	}
+	for _, e := range b.root.Edges {
+		if e.Req.Marker.UsesExtra() && !direct[e.To] {
+			direct[e.To] = true
+			reqs = append(reqs, pep508.Requirement{Name: e.To})
+		}
+	}
+	return reqs
+}
+
+// extraRequirements are what an extra adds on the target.
+func extraRequirements(m metadata.Metadata, extra string, t target.Target) []pep508.Requirement {
+	var reqs []pep508.Requirement
+	for _, r := range m.RequiresDist {
+		if !r.Marker.Eval(t.Env(), "") && r.Marker.Eval(t.Env(), extra) {
+			reqs = append(reqs, r)
+		}
+	}
+	return reqs
+}
