@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,9 @@ import (
 
 func TestMain(m *testing.M) {
 	Init()
+	if os.Getenv(victim) != "" {
+		beVictim()
+	}
 	os.Exit(m.Run())
 }
 
@@ -30,15 +32,28 @@ func hostTarget(t testing.TB) target.Target {
 	if err := usable(target.Host); err != nil {
 		t.Skip(err)
 	}
-	out, err := exec.Command("/usr/bin/python3", "-c", "import platform,sys;print(platform.python_version(), '%d.%d' % sys.version_info[:2])").Output()
+	tgt, err := thisMachine()
 	if err != nil {
 		t.Skip("needs /usr/bin/python3: ", err)
+	}
+	return tgt
+}
+
+func victimTarget() target.Target {
+	tgt, _ := thisMachine()
+	return tgt
+}
+
+func thisMachine() (target.Target, error) {
+	out, err := exec.Command("/usr/bin/python3", "-c", "import platform,sys;print(platform.python_version(), '%d.%d' % sys.version_info[:2])").Output()
+	if err != nil {
+		return target.Target{}, err
 	}
 	f := strings.Fields(string(out))
 	return target.Target{Name: "local", Kind: target.Host, Arch: "x86_64", Python: target.Python{
 		Version: f[0], Prefix: "python3-", Executable: "/usr/bin/python" + f[1], PkgVersion: "3", Default: true,
 		Sitelib: "/usr/lib/python" + f[1] + "/site-packages", Sitearch: "/usr/lib64/python" + f[1] + "/site-packages",
-	}}
+	}}, nil
 }
 
 // open opens the base of this machine in a state directory of the test's own.
@@ -97,25 +112,4 @@ func helloJob(t testing.TB) builder.Job {
 	src := tarball(t, "hello-1.2", "hello.py", "from . import _hello\ndef greet():\n    return _hello.answer()\n", "_hello.c", helloC,
 		"METADATA", "Metadata-Version: 2.1\nName: Hello.World\nVersion: 1.2.0\nRequires-Dist: other_thing[fast] >= 2.0\nRequires-Dist: never; python_version < '3'\n")
 	return builder.Job{Name: "hello 1.2", Spec: "testdata/hello.spec", Sources: []string{src}, ResultDir: filepath.Join(t.TempDir(), "out")}
-}
-
-func TestBuildOnHost(t *testing.T) {
-	base := open(t)
-	job := helloJob(t)
-	var phases []string
-	job.Phase = func(p builder.Phase) { phases = append(phases, string(p)) }
-	start := time.Now()
-	res, err := base.Build(context.Background(), job)
-	t.Logf("%.2f s, %v, %v", time.Since(start).Seconds(), res.Seconds, phases)
-	if err != nil {
-		for _, l := range res.Logs {
-			text, _ := os.ReadFile(l)
-			t.Logf("%s:\n%s", l, text)
-		}
-		t.Fatal(err)
-	}
-	for _, r := range res.RPMs {
-		out, _ := exec.Command("rpm", "-qp", "--provides", "--requires", "-lv", r).CombinedOutput()
-		t.Logf("%s\n%s", r, out)
-	}
 }

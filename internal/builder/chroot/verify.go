@@ -174,7 +174,7 @@ func signatureError(err error, text string) error {
 	if !errors.As(err, &be) {
 		return err
 	}
-	for _, s := range []string{"GPG check FAILED", "Bad GPG signature", "GPG signature verification error", "repomd.xml GPG", "Error: GPG", "is not signed", "does not match the installed key", "checksum doesn't match", "Checksum doesn't match"} {
+	for _, s := range []string{"GPG check FAILED", "Bad GPG signature", "GPG signature verification error", "repomd.xml GPG", "Error: GPG", "GPG signature is not available", "is not signed", "does not match the installed key", "checksum doesn't match", "Checksum doesn't match"} {
 		if strings.Contains(text, s) {
 			be.Cause, be.Err, be.Missing = builder.CauseResult, fmt.Errorf("signature or checksum refused by dnf: %w", be.Err), nil
 			return be
