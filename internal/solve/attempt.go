@@ -25,6 +25,7 @@ type attempt struct {
 	roots []Root // those whose marker holds
 	pol   *policy
 	mode  mode
+	limit int // conflicts before giving up
 
 	trail
 	vars      []*variable

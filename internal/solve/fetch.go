@@ -18,10 +18,10 @@ const (
 
 // answer is one call of the Source: made once, by whoever needs it first.
 type answer[T any] struct {
-	started bool
-	done    chan struct{}
-	value   T
-	err     error
+	done   chan struct{}
+	needed bool // by the solver itself, not only looked at ahead
+	value  T
+	err    error
 }
 
 type versionKey struct{ name, version string }
@@ -42,7 +42,9 @@ type fetcher struct {
 	ahead   map[string]bool
 	queue   []func()
 	running int
-	// closed to new calls: what is not known stays unknown (what-if questions).
+	// frozen: no new calls, for questions asked after a conflict. Only answers the
+	// solver has needed count as known then, since what was looked at ahead of need
+	// depends on timing.
 	frozen bool
 }
 
@@ -70,7 +72,7 @@ func (f *fetcher) freeze() {
 }
 
 func (f *fetcher) versions(ctx context.Context, name string) (*versions, error) {
-	return get(ctx, f, f.lists, name, func(ctx context.Context) (*versions, error) {
+	return get(ctx, f, f.lists, name, ahead(ctx, f), func(ctx context.Context) (*versions, error) {
 		cands, err := f.src.Candidates(ctx, name)
 		if errors.Is(err, ErrNotFound) {
 			return newVersions(name, false, nil)
@@ -83,7 +85,7 @@ func (f *fetcher) versions(ctx context.Context, name string) (*versions, error) 
 }
 
 func (f *fetcher) requires(ctx context.Context, name string, v pep440.Version) ([]pep508.Requirement, error) {
-	return get(ctx, f, f.reqs, versionKey{name, v.String()}, func(ctx context.Context) ([]pep508.Requirement, error) {
+	return get(ctx, f, f.reqs, versionKey{name, v.String()}, ahead(ctx, f), func(ctx context.Context) ([]pep508.Requirement, error) {
 		reqs, err := f.src.Requires(ctx, name, v)
 		if err == nil && len(reqs) > maxRequirements {
 			err = fmt.Errorf("%d requirements, more than the %d allowed", len(reqs), maxRequirements)
@@ -92,37 +94,33 @@ func (f *fetcher) requires(ctx context.Context, name string, v pep440.Version) (
 	})
 }
 
+// ahead tells whether a call is made on the fetcher's own account.
+func ahead(ctx context.Context, f *fetcher) bool { return ctx == f.ctx }
+
 // get answers from m, or makes the call itself when nobody has begun it.
-func get[K comparable, T any](ctx context.Context, f *fetcher, m map[K]*answer[T], key K, call func(context.Context) (T, error)) (T, error) {
+func get[K comparable, T any](ctx context.Context, f *fetcher, m map[K]*answer[T], key K, ahead bool, call func(context.Context) (T, error)) (value T, err error) {
 	f.mu.Lock()
 	a := m[key]
-	if a == nil && f.frozen {
+	if f.frozen && (a == nil || !a.needed) {
 		f.mu.Unlock()
-		var zero T
-		return zero, errUnknown
+		return value, errUnknown
 	}
-	if a == nil {
+	mine := a == nil
+	if mine {
 		a = &answer[T]{done: make(chan struct{})}
 		m[key] = a
 	}
-	mine := !a.started
-	a.started = true
+	a.needed = a.needed || !ahead
 	f.mu.Unlock()
 	if mine {
 		a.value, a.err = call(ctx)
 		close(a.done)
-		return a.value, a.err
 	}
 	select {
 	case <-a.done:
-		if errors.Is(a.err, context.Canceled) && ctx.Err() == nil { // cut off by freeze
-			var zero T
-			return zero, errUnknown
-		}
 		return a.value, a.err
 	case <-ctx.Done():
-		var zero T
-		return zero, ctx.Err()
+		return value, ctx.Err()
 	}
 }
 
@@ -130,8 +128,9 @@ func get[K comparable, T any](ctx context.Context, f *fetcher, m map[K]*answer[T
 func (f *fetcher) knows(name string, v pep440.Version) bool {
 	f.mu.Lock()
 	a := f.reqs[versionKey{name, v.String()}]
+	needed := a != nil && a.needed
 	f.mu.Unlock()
-	if a == nil {
+	if !needed {
 		return false
 	}
 	select {

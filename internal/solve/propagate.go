@@ -75,7 +75,7 @@ func (a *attempt) learn(broken *incompat) (*incompat, error) {
 	if err := a.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if a.conflicts++; a.conflicts > maxConflicts {
+	if a.conflicts++; a.conflicts > a.limit {
 		return nil, ErrTooHard
 	}
 	for _, t := range broken.terms {

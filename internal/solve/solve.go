@@ -45,7 +45,7 @@ func compareRoots(a, b Root) int {
 
 func (s *solver) attempt(m mode) *attempt {
 	m.preferring = s.req.Prefer
-	return &attempt{ctx: s.ctx, f: s.f, py: s.f.py, env: s.req.Env, roots: s.roots, pol: s.pol, mode: m}
+	return &attempt{ctx: s.ctx, f: s.f, py: s.f.py, env: s.req.Env, roots: s.roots, pol: s.pol, mode: m, limit: maxConflicts}
 }
 
 func (s *solver) solve() (Solution, error) {
