@@ -62,26 +62,24 @@ func (p *page) header() {
 
 // generator steers rpm's Python dependency generator.
 func (p *page) generator() {
-	switch {
-	case p.t.Kind != target.Host:
-	case !p.t.RPM.GeneratesRequires:
+	// Where it runs, its options are the build root's business (builder/chroot gives
+	// Debian's the ones EL has: PEP 503 names, dependencies on extras).
+	if p.t.Kind == target.Host && !p.t.RPM.GeneratesRequires {
 		p.lines("# rpm's Python dependency generator does not run on this host: Provides and Requires are written below.",
 			"%global __pythondist_path ^$")
-	default:
-		// Debian's rpm keeps dots in names and drops extras; these are Fedora's options.
-		p.lines("# Names in PEP 503 form, dependencies on extras kept, as on EL.",
-			"%define __pythondist_provides %{_rpmconfigdir}/pythondistdeps.py --provides --majorver-provides --normalized-names-format pep503 --normalized-names-provide-both --package-name %{name}",
-			"%define __pythondist_requires %{_rpmconfigdir}/pythondistdeps.py --requires --normalized-names-format pep503 --require-extras-subpackages --package-name %{name}")
 	}
 	if len(p.exclude) > 0 {
 		names := make([]string, len(p.exclude))
 		for i, n := range p.exclude {
-			names[i] = strings.NewReplacer(".", "[.]", "(", "[(]", ")", "[)]", "+", "[+]").Replace(n)
+			names[i] = regexEscape.Replace(n)
 		}
 		p.lines("# The generator turns \"not 1.2.*\" into an expression that refuses 1.3, too; written below instead.",
 			"%global __requires_exclude ^[(]*("+strings.Join(names, "|")+")")
 	}
 }
+
+// regexEscape quotes by brackets: backslashes would have to survive two readers.
+var regexEscape = strings.NewReplacer(".", "[.]", "(", "[(]", ")", "[)]", "+", "[+]", "[", "[[]", "]", "[]]")
 
 func (p *page) dependencyTags() {
 	if p.t.RPM.GeneratesRequires {

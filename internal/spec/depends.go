@@ -40,12 +40,9 @@ func (p *page) buildRequires() error {
 		if len(p.in.BuildRequires) > maxRequires {
 			return fmt.Errorf("%d build requirements", len(p.in.BuildRequires))
 		}
-		for _, r := range p.in.BuildRequires {
-			lines, err := rpmname.Requires(p.t, r)
-			if err != nil {
-				return fmt.Errorf("build requirement: %w", err)
-			}
-			list = append(list, lines...)
+		var err error
+		if list, err = p.expressions(list, p.in.BuildRequires); err != nil {
+			return fmt.Errorf("build requirement: %w", err)
 		}
 	}
 	for _, d := range p.in.ExtraBuildRequires {
@@ -99,25 +96,50 @@ func (p *page) dependencies(version pep440.Version) error {
 		p.requires = append(p.requires, "python(abi) = "+p.t.Python.Minor())
 	}
 	env := p.t.Env()
+	var active []pep508.Requirement
 	for _, r := range p.in.Metadata.RequiresDist {
-		if !r.Marker.Eval(env, "") {
-			continue
-		}
-		wrong := rpmname.GeneratorWrong(r)
-		if generated && !wrong {
-			continue
-		}
-		lines, err := rpmname.Requires(p.t, r)
-		if err != nil {
-			return err
-		}
-		p.requires = append(p.requires, lines...)
-		if generated {
-			p.exclude = append(p.exclude, rpmname.Dist(p.t, r.Name))
+		if r.Marker.Eval(env, "") {
+			active = append(active, r)
 		}
 	}
-	p.requires, p.exclude = unique(p.requires), unique(p.exclude)
-	return nil
+	if generated {
+		active = p.replaced(active)
+	}
+	var err error
+	p.requires, err = p.expressions(p.requires, active)
+	return err
+}
+
+// replaced returns the requirements that the generator gets wrong, with all others on the
+// same projects (it merges them), and has its expressions dropped.
+func (p *page) replaced(reqs []pep508.Requirement) []pep508.Requirement {
+	wrong := map[string]bool{}
+	for _, r := range reqs {
+		if rpmname.GeneratorWrong(r) {
+			wrong[r.Key()] = true
+		}
+	}
+	out := slices.DeleteFunc(slices.Clone(reqs), func(r pep508.Requirement) bool { return !wrong[r.Key()] })
+	for _, r := range out {
+		names := []string{rpmname.Dist(p.t, r.Name)}
+		for _, e := range r.Extras {
+			names = append(names, rpmname.Dist(p.t, r.Name, e))
+		}
+		p.exclude = unique(append(p.exclude, names...))
+	}
+	return out
+}
+
+// expressions appends what reqs are in rpm's language to list.
+func (p *page) expressions(list []string, reqs []pep508.Requirement) ([]string, error) {
+	for _, r := range reqs {
+		lines, err := rpmname.Requires(p.t, r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, lines...)
+	}
+	return unique(list), nil
 }
 
 // distProvides are the names a package (or one extra of it) is required by: PEP 503, the
@@ -176,17 +198,13 @@ func (p *page) extraPages(version pep440.Version) error {
 		// The generator looks the extra up by the package's name and fails when the
 		// metadata spells it otherwise, which only names of one word rule out.
 		x.ghost = !p.t.RPM.GeneratesRequires || !strings.Contains(name, "-")
-		for _, r := range e.Requires {
-			lines, err := rpmname.Requires(p.t, r)
-			if err != nil {
-				return fmt.Errorf("extra %s: %w", name, err)
-			}
-			x.requires = append(x.requires, lines...)
-			if p.t.RPM.GeneratesRequires && rpmname.GeneratorWrong(r) {
-				p.exclude = unique(append(p.exclude, rpmname.Dist(p.t, r.Name)))
-			}
+		if p.t.RPM.GeneratesRequires {
+			p.replaced(e.Requires) // written below in any case; the generator's go
 		}
-		x.requires = unique(x.requires)
+		var err error
+		if x.requires, err = p.expressions(nil, e.Requires); err != nil {
+			return fmt.Errorf("extra %s: %w", name, err)
+		}
 		p.extras = append(p.extras, x)
 	}
 	return nil
