@@ -240,6 +240,9 @@ func (n *narrative) sentence(sc *scene, group []cause, gone set) int {
 	c, pivot := group[0].c, group[0].pivot
 	if c.kind == kindLearned {
 		k := n.told[c]
+		if k == 0 { // left out, the proof is too long to tell
+			return n.step("Every other choice tried fails, so %s cannot be used.", n.versions(pivot, gone).text)
+		}
 		if pivot.list != nil && !gone.has(none) {
 			return n.step("By step %d, %s cannot be used here.", k, n.versions(pivot, gone).text)
 		}
@@ -269,7 +272,11 @@ func (n *narrative) last(sc *scene, c *incompat) {
 	case kindDepends:
 		n.step("%s%s.", n.needs(c, sc.of(c.from)), n.blocked(sc, c))
 	case kindLearned:
-		n.step("By step %d that is impossible.", n.told[c])
+		if k := n.told[c]; k > 0 {
+			n.step("By step %d that is impossible.", k)
+		} else {
+			n.step("Every other choice tried fails as well.")
+		}
 	default:
 		gone, _ := c.term(c.to)
 		n.step("%s; so nothing is left that could be used.", n.reason(c, gone.and(sc.of(c.to))))

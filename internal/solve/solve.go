@@ -14,15 +14,20 @@ import (
 // No goroutine of it is left running. The same request and answers give the same
 // result, whatever the order of roots and candidates.
 func Solve(ctx context.Context, src Source, req Request) (Solution, error) {
-	s := &solver{ctx: ctx, f: newFetcher(ctx, src, &req), pol: newPolicy(), req: req}
+	s := newSolver(ctx, src, req)
 	defer s.f.freeze()
+	return s.solve()
+}
+
+func newSolver(ctx context.Context, src Source, req Request) *solver {
+	s := &solver{ctx: ctx, f: newFetcher(ctx, src, &req), pol: newPolicy(), req: req, limit: maxConflicts}
 	for _, r := range req.Roots {
 		if r.Req.Marker.Eval(req.Env, "") {
 			s.roots = append(s.roots, r)
 		}
 	}
 	slices.SortStableFunc(s.roots, compareRoots)
-	return s.solve()
+	return s
 }
 
 // solver holds what outlives one attempt.
@@ -32,6 +37,7 @@ type solver struct {
 	pol   *policy
 	req   Request
 	roots []Root
+	limit int // conflicts of one attempt
 }
 
 func compareRoots(a, b Root) int {
@@ -45,7 +51,7 @@ func compareRoots(a, b Root) int {
 
 func (s *solver) attempt(m mode) *attempt {
 	m.preferring = s.req.Prefer
-	return &attempt{ctx: s.ctx, f: s.f, py: s.f.py, env: s.req.Env, roots: s.roots, pol: s.pol, mode: m, limit: maxConflicts}
+	return &attempt{ctx: s.ctx, f: s.f, py: s.f.py, env: s.req.Env, roots: s.roots, pol: s.pol, mode: m, limit: s.limit}
 }
 
 func (s *solver) solve() (Solution, error) {

@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -170,5 +169,3 @@ func TestSolve(t *testing.T) {
 		})
 	}
 }
-
-var _ = context.Background
