@@ -89,11 +89,12 @@ func parseHeader(r io.Reader) (header, error) {
 	if n > maxHeaderEntries || size > maxHeaderData {
 		return header{}, fmt.Errorf("%d entries and %d bytes are more than can be true", n, size)
 	}
-	raw := make([]byte, 16+16*int(n)+int(size))
-	copy(raw, intro)
-	if _, err := io.ReadFull(r, raw[16:]); err != nil {
+	// Grown while read: a size that the file does not have costs no memory.
+	buf := bytes.NewBuffer(intro)
+	if _, err := io.CopyN(buf, r, 16*int64(n)+int64(size)); err != nil {
 		return header{}, err
 	}
+	raw := buf.Bytes()
 	h := header{entries: make(map[uint32]entry, n), data: raw[16+16*n:], raw: raw}
 	for i := range n {
 		e := raw[16+16*i:]

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -166,11 +167,14 @@ func (g *git) describe(ctx context.Context, r remote, commit string, c *Checkout
 	return nil
 }
 
+// redirection is how git says that it was told not to follow one.
+var redirection = regexp.MustCompile(`error: 30[1278]|redirect`)
+
 // runRemote runs a command that talks to the server. git is told to follow no redirection;
 // when the server answers with one, it is followed here, each hop under the same policy.
 func (g *git) runRemote(ctx context.Context, args func(url string) []string) ([]byte, error) {
 	out, err := g.run(ctx, args(g.loc.url)...)
-	if err == nil || !strings.HasPrefix(g.loc.scheme, "http") || !strings.Contains(err.Error(), "redirect") {
+	if err == nil || !strings.HasPrefix(g.loc.scheme, "http") || !redirection.MatchString(err.Error()) {
 		return out, classify(ctx, err)
 	}
 	moved, rerr := g.followRedirect(ctx)
