@@ -2,6 +2,7 @@ package reqfile
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -80,6 +81,12 @@ func purpose(name string) string {
 		}
 	}
 	return ""
+}
+
+// isProduction is for requirements-prod.txt and its like.
+func isProduction(name string) bool {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !isAlnum(r) })
+	return slices.Contains(words, "prod") || slices.Contains(words, "production")
 }
 
 // sidePlace tells what a folder on the way to a file is for; "" for none.

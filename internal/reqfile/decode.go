@@ -158,7 +158,7 @@ func decodeNamed(data []byte, name string) (string, error) {
 // files of some Windows editors.
 func isBinary(data []byte) bool {
 	for _, c := range data {
-		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\v' && c != '\f' && c != 0x1a && c != 0x1b && (c < 0x1c || c > 0x1e) {
+		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\v' && c != '\f' && c != 0x1a && (c < 0x1c || c > 0x1e) {
 			return true
 		}
 	}

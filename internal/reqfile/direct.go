@@ -87,11 +87,12 @@ func hasName(text string) bool {
 	return isName(name)
 }
 
-// isName is the identifier rule of PEP 508.
+// isName is the identifier rule of PEP 508 as the reference implementation reads
+// it, which lets a name end in an underscore.
 func isName(s string) bool {
 	for i, c := range s {
-		inner := c == '-' || c == '_' || c == '.'
-		if !isAlnum(c) && !(inner && i > 0 && i < len(s)-1) {
+		inner := c == '_' || (c == '-' || c == '.') && i < len(s)-1
+		if !isAlnum(c) && !(inner && i > 0) {
 			return false
 		}
 	}

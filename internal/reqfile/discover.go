@@ -15,8 +15,8 @@ import (
 const (
 	maxWalkDepth  = 4
 	maxCandidates = 500
-	maxWalked     = 100_000 // folder entries
-	maxCounted    = 64 << 20
+	maxWalked     = 100_000  // folder entries
+	maxCounted    = 32 << 20 // bytes
 )
 
 // Discover looks through a project for files that say what it needs, and marks
@@ -65,7 +65,7 @@ type discovery struct {
 	paths   []string
 	names   map[string]bool // of paths
 	found   []*found
-	counted int64 // bytes
+	counted int // bytes read, included files each time
 }
 
 // found is a candidate with what the choice needs to know.
@@ -127,20 +127,20 @@ func (d *discovery) look(name string) *found {
 		f.Why = "not read yet: " + kind
 		return f
 	}
-	if info, err := d.root.stat(name); err == nil {
-		d.counted += info.Size()
-	}
 	if d.counted > maxCounted {
 		f.Why = "ignored: not looked into, the files before it were too large together"
 		return f
 	}
-	set, err := Read(context.Background(), Request{
+	r := newReader(Request{
 		FS:    d.root.fsys,
 		Files: []string{name},
 		Fetch: func(context.Context, string) ([]byte, error) {
 			return []byte("# remote files are not fetched while looking\n"), nil
 		},
 	})
+	err := r.readAll(context.Background())
+	set := r.set
+	d.counted += r.bytes
 	f.Count, f.files = len(set.Requirements), set.Files
 	if all := Errors(err); len(all) > 0 {
 		f.Error = all[0].Error()
@@ -194,7 +194,7 @@ func (d *discovery) choose() {
 	if pick == nil {
 		for _, f := range d.found {
 			if f.open {
-				f.Why = "ignored: one of several below the top folder; name the ones to read"
+				f.Why = "ignored: one of several that may be meant; name the ones to read"
 			}
 		}
 		return
@@ -224,6 +224,11 @@ func (d *discovery) pick() (f *found, why string) {
 	}
 	if f := d.open("pyproject.toml"); f != nil {
 		return f, "chosen: [project] of the top folder's pyproject.toml"
+	}
+	for _, f := range d.found {
+		if f.open && depth(f.Path) == 0 && isProduction(f.Path) {
+			return f, "chosen: named for production"
+		}
 	}
 	var only *found
 	for _, f := range d.found {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -27,6 +28,10 @@ const (
 	maxDepth      = 20
 	maxErrors     = 20
 	maxWarnings   = 1000
+
+	maxRequirements = 100_000
+	maxTextBytes    = 64 << 10 // of one requirement
+	maxHashes       = 2000     // of one requirement
 )
 
 // Error is one thing wrong with a requirement or a file: what Text at Position
@@ -37,28 +42,32 @@ type Error struct {
 	Err  error
 }
 
-// Error says "file:line: "text": what is wrong".
+// Error says file:line, the text, and what is wrong; the text only once, as
+// parsers of requirements repeat it.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Where())
-	b.WriteString(": ")
-	if e.Text != "" {
-		b.WriteString(quote(e.Text))
-		b.WriteString(": ")
+	what := e.Err.Error()
+	if e.Text == "" || strings.Contains(what, strconv.Quote(e.Text)) {
+		return e.Where() + ": " + what
 	}
-	b.WriteString(e.Err.Error())
-	return b.String()
+	return e.Where() + ": " + quote(e.Text) + ": " + what
 }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Where is "file:line", or "file" when no line is meant.
+// Where is "file:line", or "file" when no line is meant. Control characters of
+// a hostile file name are shown as question marks.
 func (p Position) Where() string {
+	file := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, p.File)
 	if p.Line <= 0 {
-		return p.File
+		return file
 	}
-	return p.File + ":" + strconv.Itoa(p.Line)
+	return file + ":" + strconv.Itoa(p.Line)
 }
 
 // Errors returns the single errors that err, as returned by Read, is made of, in

@@ -74,7 +74,10 @@ func (l *line) requirement(text string, opts []option) {
 				l.fail(shown, err)
 				return
 			}
-			hashes = append(hashes, h)
+			if hashes = append(hashes, h); len(hashes) > maxHashes {
+				l.fail(shown, fmt.Errorf("%w: more than %d hashes", ErrTooLarge, maxHashes))
+				return
+			}
 		case "--config-settings", "--global-option", "--build-option", "--install-option":
 			l.warn("option %s is not used: packages are built with their own settings", o.name)
 		default:
@@ -86,6 +89,10 @@ func (l *line) requirement(text string, opts []option) {
 
 // add parses a requirement and keeps it.
 func (l *line) add(text, shown string, hashes []string, editable bool) {
+	if len(text) > maxTextBytes {
+		l.fail(shown, fmt.Errorf("%w: a requirement of more than %d KB", ErrTooLarge, maxTextBytes>>10))
+		return
+	}
 	q, warnings, err := l.r.parseRequirement(l.loc, text, editable)
 	if err != nil {
 		l.fail(shown, err)
@@ -100,22 +107,28 @@ func (l *line) add(text, shown string, hashes []string, editable bool) {
 			q.Hashes = append(q.Hashes, h)
 		}
 	}
-	if !l.constraint {
-		l.r.set.Requirements = append(l.r.set.Requirements, q)
-		return
+	if l.constraint {
+		if err := l.checkConstraint(&q); err != nil {
+			l.fail(shown, err)
+			return
+		}
 	}
+	l.r.keep(q, l.constraint)
+}
+
+// checkConstraint applies pip's rules. Extras, which pip refuses there, are left
+// out with a warning: they have no bearing on versions.
+func (l *line) checkConstraint(q *Requirement) error {
 	switch {
-	case editable:
-		l.fail(shown, errors.New("a constraint may not be editable"))
-		return
+	case q.Editable:
+		return errors.New("a constraint may not be editable")
 	case q.Name == "":
-		l.fail(shown, errors.New("a constraint needs the name of a package"))
-		return
+		return errors.New("a constraint needs the name of a package")
 	case len(q.Extras) > 0:
 		l.warn("a constraint only restricts versions; its extras %v are left out", q.Extras)
 		q.Extras = nil
 	}
-	l.r.set.Constraints = append(l.r.set.Constraints, q)
+	return nil
 }
 
 // options acts on a line without a plain requirement.
@@ -134,7 +147,7 @@ func (l *line) options(ctx context.Context, opts []option, rest string) {
 		case "--requirement", "--constraint":
 			l.include(ctx, o.value, o.name == "--constraint")
 		case "--editable":
-			l.add(o.value, l.editableText(), nil, true)
+			l.add(o.value, l.editableText(o.value), nil, true)
 		case "--hash":
 			l.warn("--hash without a requirement is ignored; is a \\ missing at the end of the line above, or followed by a space?")
 		default:
@@ -143,8 +156,12 @@ func (l *line) options(ctx context.Context, opts []option, rest string) {
 	}
 }
 
-// editableText is what stands behind -e, as written.
-func (l *line) editableText() string {
+// editableText is what stands behind -e; of a line with variables all of it, as
+// written.
+func (l *line) editableText(value string) string {
+	if l.values == nil {
+		return value
+	}
 	text := l.raw
 	for _, prefix := range []string{"--editable", "-e"} {
 		if after, ok := strings.CutPrefix(text, prefix); ok {

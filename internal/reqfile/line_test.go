@@ -51,7 +51,7 @@ func show(q Requirement) got {
 func projectTree() fstest.MapFS {
 	return files(
 		"setup.py", "", "master/setup.py", "", "libs/core/pyproject.toml", "",
-		"requirements/setup.py", "",
+		"requirements/setup.py", "", "named/pyproject.toml", "[project]\nname = 'My.Own'\n",
 		"plain/readme", "", "notes.txt", "x\n",
 		"wheels/Some_Pkg-1.2-py3-none-any.whl", "", "wheels/thing-1.0.tar.gz", "", "bad-1.whl", "",
 		"my dir/setup.py", "",
@@ -102,13 +102,15 @@ func TestRequirementSpellings(t *testing.T) {
 		// Local paths.
 		".":                             {Path: "."},
 		"./libs/core":                   {Path: "libs/core"},
+		"-e named[x]":                   {Name: "My.Own", Path: "named", Extras: []string{"x"}, Editable: true, Text: "named[x]"},
 		"libs/core/":                    {Path: "libs/core"},
 		"libs/core[db]":                 {Path: "libs/core", Extras: []string{"db"}},
 		"-e .":                          {Path: ".", Editable: true, Text: "."},
 		"-e .[test,tls]":                {Path: ".", Extras: []string{"test", "tls"}, Editable: true, Text: ".[test,tls]"},
 		"-e master[test,tls]":           {Path: "master", Extras: []string{"test", "tls"}, Editable: true, Text: "master[test,tls]"},
 		"-emaster":                      {Path: "master", Editable: true, Text: "master"},
-		`-e "my dir"`:                   {Path: "my dir", Editable: true, Text: `"my dir"`},
+		`-e "my dir"`:                   {Path: "my dir", Editable: true, Text: "my dir"},
+		"-e . --config-settings a=b":    {Path: ".", Editable: true, Text: "."},
 		`-e . ; python_version > "3"`:   {Path: ".", Marker: `python_version > "3"`, Editable: true, Text: `. ; python_version > "3"`},
 		"file:libs/core#egg=core":       {Name: "core", Path: "libs/core"},
 		"file:./libs#subdirectory=core": {Path: "libs/core"},

@@ -1,6 +1,9 @@
 package reqfile
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -113,7 +116,7 @@ func expandVariables(line string, getenv func(string) (string, bool)) (out strin
 		return line, nil, nil
 	}
 	var b strings.Builder
-	var undo []string
+	used := map[string]string{}
 	for {
 		i := strings.Index(line, "${")
 		if i < 0 {
@@ -121,38 +124,52 @@ func expandVariables(line string, getenv func(string) (string, bool)) (out strin
 		}
 		b.WriteString(line[:i])
 		line = line[i:]
-		end := strings.IndexByte(line, '}')
-		if end < 0 || !isVariableName(line[2:end]) {
+		name := variableName(line[2:])
+		if name == "" || !strings.HasPrefix(line[2+len(name):], "}") {
 			b.WriteString(line[:2])
 			line = line[2:]
 			continue
 		}
-		name := line[2:end]
+		whole := line[:len(name)+3]
+		line = line[len(whole):]
 		value, ok := "", false
 		if getenv != nil {
 			value, ok = getenv(name)
 		}
 		if ok && value != "" {
 			b.WriteString(value)
-			undo = append(undo, value, line[:end+1])
+			used[value] = whole
 		} else {
-			b.WriteString(line[:end+1])
+			b.WriteString(whole)
 			unset = append(unset, name)
 		}
-		line = line[end+1:]
 	}
 	b.WriteString(line)
-	if len(undo) > 0 {
-		values = strings.NewReplacer(undo...)
+	if len(used) > 0 {
+		values = hideValues(used)
 	}
 	return b.String(), values, unset
 }
 
-func isVariableName(s string) bool {
-	for _, r := range s {
+// hideValues replaces values by the ${NAME} they came from, longest first so
+// that no part of a value is left.
+func hideValues(used map[string]string) *strings.Replacer {
+	values := slices.SortedFunc(maps.Keys(used), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	var pairs []string
+	for _, v := range values {
+		pairs = append(pairs, v, used[v])
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// variableName is the name that text starts with.
+func variableName(text string) string {
+	for i, r := range text {
 		if r != '_' && (r < 'A' || r > 'Z') && (r < '0' || r > '9') {
-			return false
+			return text[:i]
 		}
 	}
-	return s != ""
+	return ""
 }

@@ -90,7 +90,9 @@ func (r *reader) localAt(p string) (Requirement, error) {
 		if !r.root.isProject(p) {
 			return Requirement{}, fmt.Errorf("folder %s is no Python project: it has neither pyproject.toml nor setup.py", quote(p))
 		}
-		return Requirement{Path: p}, nil
+		q := Requirement{Path: p}
+		q.Name = r.folderName(p)
+		return q, nil
 	case !info.Mode().IsRegular():
 		return Requirement{}, fmt.Errorf("%s is no regular file", quote(p))
 	case isArchive(p):
@@ -104,6 +106,26 @@ func (r *reader) localAt(p string) (Requirement, error) {
 		hint = "; a requirement file is included by -r " + p
 	}
 	return Requirement{}, fmt.Errorf("%s is neither a project folder nor a wheel or source archive%s", quote(p), hint)
+}
+
+// folderName is the name a project folder gives itself in pyproject.toml, where
+// PEP 621 does not let it be dynamic; "" when it stands elsewhere. What is wrong
+// with that file is for whoever builds the folder to say.
+func (r *reader) folderName(dir string) string {
+	if name, ok := r.folders[dir]; ok {
+		return name
+	}
+	name := ""
+	if data, err := r.root.read(path.Join(dir, "pyproject.toml"), maxFileBytes); err == nil && r.bytes <= maxTotalBytes {
+		r.bytes += len(data)
+		if doc, err := parseTOML(data); err == nil {
+			if n := doc.get("project", "name"); n.isString() && isName(n.text) {
+				name = n.text
+			}
+		}
+	}
+	r.folders[dir] = name
+	return name
 }
 
 // explain adds to a parse error what people often get wrong.

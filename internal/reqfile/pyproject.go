@@ -290,6 +290,10 @@ func (p *pyproject) list(ctx context.Context, n *node, what, marker string) {
 func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
 	at := Position{p.file, item.line}
 	text := strings.TrimFunc(item.text, isSpace)
+	if len(text) > maxTextBytes {
+		p.fail(at, text, fmt.Errorf("%w: a requirement of more than %d KB", ErrTooLarge, maxTextBytes>>10))
+		return
+	}
 	q, warnings, err := p.parseStrict(text)
 	if err != nil {
 		p.fail(at, text, err)
@@ -304,7 +308,7 @@ func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
 	}
 	if p.name == "" || q.Key() != p.name || q.Direct() {
 		q.Position, q.Text = at, text
-		p.set.Requirements = append(p.set.Requirements, q)
+		p.keep(q, false)
 		return
 	}
 	marker := ""
@@ -342,6 +346,8 @@ func bothMarkers(outer string, inner *pep508.Marker) (*pep508.Marker, error) {
 		return inner, nil
 	case inner == nil:
 		return pep508.ParseMarker(outer)
+	case inner.String() == outer:
+		return inner, nil
 	}
 	return pep508.ParseMarker("(" + outer + ") and (" + inner.String() + ")")
 }

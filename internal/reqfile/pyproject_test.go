@@ -151,7 +151,7 @@ func TestPyprojectErrors(t *testing.T) {
 	}{
 		"syntax":          {"[project]\nname = \n", nil, []string{"pyproject.toml:2:", "invalid TOML"}},
 		"duplicate key":   {head + "name = 'y'\n", nil, []string{"pyproject.toml:3:"}},
-		"requirement":     {head + "dependencies = [\n'six',\n'foo=1']", nil, []string{`pyproject.toml:5: "foo=1"`, "did you mean =="}},
+		"requirement":     {head + "dependencies = [\n'six',\n'foo=1']", nil, []string{"pyproject.toml:5: ", `"foo=1"`, "did you mean =="}},
 		"path":            {head + "dependencies = [\n'./lib']", nil, []string{"pyproject.toml:4:"}},
 		"not a list":      {head + "dependencies = 'six'", nil, []string{"pyproject.toml:3:", "array"}},
 		"not strings":     {head + "dependencies = ['six', 1]", nil, []string{"pyproject.toml:3:", "strings"}},

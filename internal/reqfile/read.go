@@ -21,25 +21,37 @@ func Read(ctx context.Context, req Request) (Set, error) {
 	if req.FS == nil {
 		return Set{}, errors.New("reqfile: the request has no file system to read from")
 	}
+	r := newReader(req)
+	err := r.readAll(ctx)
+	return r.set, err
+}
+
+func newReader(req Request) *reader {
 	r := &reader{
 		req:  req,
 		root: confined{fsys: req.FS, abs: req.Root},
 		done: map[included]bool{},
 		seen: map[string]bool{},
+
+		folders: map[string]string{},
 	}
 	r.extras.want(req.Extras)
 	r.groups.want(req.Groups)
-	for _, name := range req.Files {
+	return r
+}
+
+func (r *reader) readAll(ctx context.Context) error {
+	for _, name := range r.req.Files {
 		r.readNamed(ctx, name, false)
 	}
-	for _, name := range req.Constraints {
+	for _, name := range r.req.Constraints {
 		r.readNamed(ctx, name, true)
 	}
 	r.checkWanted()
 	if err := ctx.Err(); err != nil {
-		return r.set, fmt.Errorf("reading requirement files: %w", err)
+		return fmt.Errorf("reading requirement files: %w", err)
 	}
-	return r.set, errors.Join(r.errs...)
+	return errors.Join(r.errs...)
 }
 
 // reader is one call of Read.
@@ -54,6 +66,8 @@ type reader struct {
 	bytes  int               // read so far
 	extras wanted
 	groups wanted
+
+	folders map[string]string // names of project folders looked into
 }
 
 // included is a file in one of its two roles.
@@ -72,6 +86,19 @@ type frame struct {
 // stopped is true when reading on is of no use.
 func (r *reader) stopped(ctx context.Context) bool {
 	return ctx.Err() != nil || len(r.errs) > maxErrors
+}
+
+// keep takes one requirement or constraint into the set.
+func (r *reader) keep(q Requirement, constraint bool) {
+	if len(r.set.Requirements)+len(r.set.Constraints) >= maxRequirements {
+		r.fail(q.Position, q.Text, fmt.Errorf("%w: more than %d requirements", ErrTooLarge, maxRequirements))
+		return
+	}
+	if constraint {
+		r.set.Constraints = append(r.set.Constraints, q)
+		return
+	}
+	r.set.Requirements = append(r.set.Requirements, q)
 }
 
 // fail records one error. After the twentieth it says that it stops.

@@ -427,3 +427,36 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// Every bound has an input that would hurt without it.
+func TestHostileSizes(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		is   error
+	}{
+		"variables that never end": {strings.Repeat("${", 2<<20), nil},
+		"one endless requirement":  {"a" + strings.Repeat(",", 100<<10), ErrTooLarge},
+		"too many hashes":          {"six " + strings.Repeat("--hash=sha256:ab ", maxHashes+1), ErrTooLarge},
+		"too many requirements":    {strings.Repeat("six\n", maxRequirements+1), ErrTooLarge},
+		"many comment signs":       {"six" + strings.Repeat("#", 4<<20), ErrTooLarge},
+		"a path without end":       {strings.Repeat("a/", 30<<10), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := read(t, files("a.txt", c.text), "a.txt")
+			wantError(t, err, c.is)
+			if n := len(err.Error()); n > 200<<10 {
+				t.Errorf("a message of %d bytes", n)
+			}
+		})
+	}
+}
+
+func TestControlCharactersDoNotReachMessages(t *testing.T) {
+	set, err := read(t, files("a.txt", "-r 'b\tc.txt'\nfoo\u009b31m=1\n", "b\tc.txt", ""), "a.txt")
+	for _, text := range append(set.Warnings, err.Error()) {
+		if strings.ContainsAny(strings.ReplaceAll(text, "\n", ""), "\t\u009b\x1b") {
+			t.Errorf("%q", text)
+		}
+	}
+	wantList(t, set.Warnings, "b?c.txt:1: nothing is asked for in this file")
+}

@@ -19,8 +19,10 @@ type Position struct {
 //
 // At most one of VCS and Path is set; look at them before URL, since VCS is
 // repeated in URL so that nobody takes the requirement for one of the index.
-// Name is "" where only the metadata of the thing can tell it: local folders,
-// source archives and repositories named without #egg= or "name @".
+// VCS and URL have variables expanded and may hold credentials; Text has not.
+// Name is "" where only the metadata of the thing can tell it: source archives and
+// repositories without #egg= or "name @", local folders whose pyproject.toml does
+// not say it.
 type Requirement struct {
 	pep508.Requirement
 	Position
