@@ -1,26 +1,25 @@
-"""A greeting that counts its visitors in a database in memory."""
+"""A greeting that counts its visitors."""
 import argparse
+import itertools
 import threading
 import urllib.request
 
 import flask
-import sqlalchemy
+import simplejson
 import waitress
 
 
 def create_app():
     app = flask.Flask(__name__)
-    engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.pool.StaticPool,
-                                      connect_args={"check_same_thread": False})
-    with engine.begin() as db:
-        db.execute(sqlalchemy.text("create table visit (id integer primary key)"))
+    visitors = itertools.count(1)
 
     @app.get("/")
     def hello():
-        with engine.begin() as db:
-            db.execute(sqlalchemy.text("insert into visit default values"))
-            count = db.execute(sqlalchemy.text("select count(*) from visit")).scalar()
-        return flask.render_template_string("Hello from an RPM, visitor {{ n }}!\n", n=count)
+        return flask.render_template_string("Hello from an RPM, visitor {{ n }}!\n", n=next(visitors))
+
+    @app.get("/health")
+    def health():
+        return flask.Response(simplejson.dumps({"ok": True}), mimetype="application/json")
 
     return app
 
@@ -28,12 +27,13 @@ def create_app():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:8080")
-    parser.add_argument("--self-test", action="store_true", help="serve, answer one request, print the answer, stop")
+    parser.add_argument("--self-test", action="store_true", help="serve, answer two requests, print the answers, stop")
     options = parser.parse_args()
     if not options.self_test:
         waitress.serve(create_app(), listen=options.listen)
         return
     server = waitress.create_server(create_app(), listen="127.0.0.1:0")
     threading.Thread(target=server.run, daemon=True).start()
-    with urllib.request.urlopen("http://127.0.0.1:%d/" % server.effective_port, timeout=30) as answer:
-        print(answer.read().decode().strip())
+    for page in ("/", "/health"):
+        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (int(server.effective_port), page), timeout=30) as answer:
+            print(answer.read().decode().strip())
