@@ -172,6 +172,7 @@ func TestReadForecastsNativeParts(t *testing.T) {
 		{"cargo of something else", files{"pyproject.toml": setuptools, "benchmarks/Cargo.toml": "", "x.rs": ""}, Native{}},
 		{"setuptools-rust", files{"pyproject.toml": backend("setuptools.build_meta", "setuptools-rust") + "[[tool.setuptools-rust.ext-modules]]\ntarget='x'\n", "lib.rs": ""}, Native{Rust: true, Sources: 1}},
 		{"meson", files{"pyproject.toml": backend("mesonpy"), "meson.build": "", "a.f90": "", "a.c": ""}, Native{Meson: true, C: true, Fortran: true, Sources: 2}},
+		{"meson without anything to compile", files{"pyproject.toml": backend("mesonpy"), "meson.build": "", "tests/a.c": ""}, Native{}},
 		{"cmake", files{"pyproject.toml": backend("scikit_build_core.build"), "CMakeLists.txt": "", "a.cc": ""}, Native{CMake: true, CXX: true, Sources: 1}},
 		{"cmake of an example", files{"pyproject.toml": setuptools, "CMakeLists.txt": "", "a.cc": ""}, Native{}},
 		{"poetry script", files{"pyproject.toml": backend("poetry.core.masonry.api") + "[tool.poetry.build]\nscript='build.py'\n", "a.c": ""}, Native{C: true, Sources: 1}},

@@ -160,6 +160,9 @@ func TestDriverInstallsPlatformWheels(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	coverage(t, root, list)
+	if info, err := os.Stat(filepath.Join(root, arch, "_top.abi3.so")); err != nil || info.Mode() != 0o755 {
+		t.Errorf("rpm would not strip it: %v, %v", info, err)
+	}
 	if _, stderr := d.run(1, "install", wheel, "--root", t.TempDir(), "--noarch"); !strings.Contains(stderr, "noarch") {
 		t.Error(stderr)
 	}

@@ -45,7 +45,7 @@ func scanNative(f Facts, p pyproject, scripts string, t tree) (Native, error) {
 	if err != nil {
 		return n, err
 	}
-	if n.Rust {
+	if n.Rust || n.Meson {
 		n.Sources += found.rust
 	}
 	if compiles {
@@ -54,6 +54,8 @@ func scanNative(f Facts, p pyproject, scripts string, t tree) (Native, error) {
 		n.Cython = found.cython > 0 || wants("cython") && strings.Contains(scripts, "cythonize")
 		n.Sources += found.c + found.cxx + found.fortran + found.cython
 	}
+	// meson-python builds pure projects too, itself among them.
+	n.Meson = n.Meson && n.Sources > 0
 	return n, nil
 }
 

@@ -502,7 +502,8 @@ class Wheel:
             return
         why = ""
         if normalize(self.name) == "unknown" or self.version == "0.0.0":
-            why = " (the backend did not read the project's metadata: is it too old for this pyproject.toml?)"
+            why = (" (the backend did not read the project's metadata: it is too old for this pyproject.toml, "
+                   "or a plugin that tells the version is missing)")
         raise DriverError("the wheel built is %s %s, wanted %s %s%s"
                           % (self.name, self.version, name, version, why))
 
@@ -578,14 +579,15 @@ class Installer:
 
     def extract(self, scheme, path, info):
         data = self.wheel.archive.read(info)
-        mode = 0o755 if scheme == "scripts" or (info.external_attr >> 16) & 0o111 else 0o644
-        if mode == 0o755:
+        compiled = data[:4] == b"\x7fELF"  # rpm strips, and splits off debuginfo, of executable files only
+        mode = 0o755 if compiled or scheme == "scripts" or (info.external_attr >> 16) & 0o111 else 0o644
+        if mode == 0o755 and not compiled:
             data = fix_shebang(data, self.python)
         target = self.places[scheme] + "/" + path
         # Zip times have no zone; a zero date is a month and day that do not exist.
         date = info.date_time[:1] + (max(info.date_time[1], 1), max(info.date_time[2], 1)) + info.date_time[3:]
         self.write(target, data, mode, scheme, calendar.timegm(date))
-        if data[:4] == b"\x7fELF":
+        if compiled:
             self.elf.append(target)
         if posixpath.dirname(target) == self.prefix + "/bin":
             self.scripts.append(posixpath.basename(target))
