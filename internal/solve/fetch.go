@@ -135,7 +135,7 @@ func (f *fetcher) knows(name string, v pep440.Version) bool {
 	}
 	select {
 	case <-a.done:
-		return a.err == nil
+		return !errors.Is(a.err, context.Canceled)
 	default:
 		return false
 	}

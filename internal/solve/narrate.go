@@ -43,7 +43,7 @@ func (n *narrative) text() string {
 		number := i + 1
 		if left > 0 && i >= maxSteps-5 {
 			if i == maxSteps-5 {
-				fmt.Fprintf(&b, "     … (%d steps like these)\n", left)
+				fmt.Fprintf(&b, "  … (%d steps like these)\n", left)
 			}
 			number += left
 		}
@@ -58,7 +58,7 @@ type scene struct {
 	cur   map[*variable]set
 	by    map[*variable][]int // the steps that narrowed it
 	facts []cause
-	guess map[*variable]bool // narrowed by what is being refuted, not by a fact
+	guess map[*variable]set // what a learned fact is about: supposed, not known
 }
 
 // tell words one proof, oldest conclusion first. A learned fact inside it is told
@@ -73,9 +73,9 @@ func (n *narrative) tell(proof *incompat) {
 			n.tell(c.c)
 		}
 	}
-	sc := &scene{cur: map[*variable]set{}, by: map[*variable][]int{}, guess: map[*variable]bool{}}
+	sc := &scene{cur: map[*variable]set{}, by: map[*variable][]int{}, guess: map[*variable]set{}}
 	for _, t := range proof.terms {
-		sc.cur[t.v], sc.guess[t.v] = t.set, true
+		sc.cur[t.v], sc.guess[t.v] = t.set, t.set
 	}
 	var chain []cause
 	for _, c := range slices.Backward(proof.causes[1:]) {
@@ -341,7 +341,10 @@ func (n *narrative) blocked(sc *scene, c *incompat) string {
 	if by := sc.steps(c.to, "rules out", "rule out"); by != "" {
 		return ", which " + by
 	}
-	return ", which cannot be"
+	if guess, ok := sc.guess[c.to]; ok && !guess.has(none) && c.to.extra == "" {
+		return ", which " + n.versions(c.to, guess).text + " does not fit"
+	}
+	return "" // the conclusion says what then has to be
 }
 
 // missing says why no version of a package matches at all.
@@ -363,21 +366,33 @@ func (n *narrative) nothingLeft(sc *scene, v *variable) string {
 	return ", of which none is left"
 }
 
-// conclusion words a learned fact.
+// conclusion words a learned fact: what cannot be used together, or what the one
+// needs of the other.
 func (n *narrative) conclusion(c *incompat) string {
-	var parts []string
+	var who, needs []string
 	for _, t := range c.terms {
 		switch {
+		case t.v.extra != "" && t.set.has(none):
+			needs = append(needs, t.v.label())
 		case t.v.extra != "":
-			parts = append(parts, t.v.label())
+			who = append(who, t.v.label())
 		case t.set.has(none):
-			parts = append(parts, "anything but "+n.versions(t.v, t.v.full.minus(t.set)).text)
+			needs = append(needs, n.either(t.v, t.v.full.minus(t.set)))
 		default:
-			parts = append(parts, strings.ReplaceAll(n.versions(t.v, t.set).text, " and ", " or "))
+			who = append(who, n.either(t.v, t.set))
 		}
 	}
-	if len(parts) == 1 {
-		return parts[0] + " cannot be used"
+	switch {
+	case len(who) == 0:
+		return strings.Join(needs, " or ") + " has to be used"
+	case len(needs) > 0:
+		return list(who) + " can be used only with " + strings.Join(needs, " or ")
+	case len(who) == 1:
+		return who[0] + " cannot be used"
 	}
-	return list(parts) + " cannot be used together"
+	return list(who) + " cannot be used together"
+}
+
+func (n *narrative) either(v *variable, s set) string {
+	return strings.ReplaceAll(n.versions(v, s).text, " and ", " or ")
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -210,7 +211,7 @@ func TestSolvesWhateverHasASolution(t *testing.T) {
 	solved, not := 0, 0
 	rapidRuns(t, func(t *rapid.T) {
 		p := drawProblem(t, false)
-		sol, conflict := solveProblem(t, p)
+		_, conflict := solveProblem(t, p)
 		if conflict == nil {
 			solved++
 			return
@@ -219,11 +220,33 @@ func TestSolvesWhateverHasASolution(t *testing.T) {
 		if p.exhaustive(anything) {
 			t.Fatalf("there is a solution, said: %s\n%s", conflict.Message, p)
 		}
-		_ = sol
+		p.blamesRightly(t, conflict)
 	})
 	t.Logf("%d solved, %d without solution", solved, not)
 	if solved == 0 || not == 0 {
 		t.Error("the universes do not test both answers")
+	}
+}
+
+// blamesRightly: the user's requirements a conflict names clash without the rest.
+func (p problem) blamesRightly(t *rapid.T, c *Conflict) {
+	var named []Root
+	for _, r := range p.req.Roots {
+		if slices.Contains(c.Origins, r.Origin) {
+			named = append(named, r)
+		}
+	}
+	p.req.Roots = named
+	if len(named) == 0 || p.exhaustive(anything) {
+		t.Fatalf("what it names can hold together: %s\n%s", c.Message, p)
+	}
+	for _, bad := range []string{"step 0", "which cannot be.", "  ", "needs ,", "%!"} {
+		if strings.Contains(strings.ReplaceAll(c.Message, "\n  ", "\n"), bad) {
+			t.Fatalf("%q in %s\n%s", bad, c.Message, p)
+		}
+	}
+	if first, _, _ := strings.Cut(c.Message, "\n"); !strings.Contains(first, "requirements.txt:") {
+		t.Fatalf("the first line names nobody: %s", c.Message)
 	}
 }
 
