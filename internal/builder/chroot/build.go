@@ -131,7 +131,7 @@ func (b *building) round(ctx context.Context) (out outcome, more []string, err e
 		out.Manifest = dep.manifest
 		lowers = append(lowers, dep.layer)
 	}
-	temp, err := os.MkdirTemp(b.Temp, "round-")
+	temp, err := os.MkdirTemp(b.scratch, "round-")
 	if err != nil {
 		return out, nil, fmt.Errorf("make build directory: %w", err)
 	}
@@ -243,7 +243,7 @@ func (b *building) staticNeeds(ctx context.Context) error {
 		b.known.Dynamic = nil // sources may have changed: only a hint that is cheap to find again
 		return nil
 	}
-	temp, err := os.MkdirTemp(b.Temp, "parse-")
+	temp, err := os.MkdirTemp(b.scratch, "parse-")
 	if err != nil {
 		return fmt.Errorf("make build directory: %w", err)
 	}

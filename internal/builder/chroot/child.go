@@ -180,6 +180,9 @@ type worker struct {
 	order
 	events *json.Encoder
 	at     string // where the merged root is mounted
+
+	scratch  string // where upper layers go
+	inMemory bool   // scratch is a tmpfs: layers cannot be kept
 }
 
 func (w *worker) emit(e event) { _ = w.events.Encode(e) }

@@ -22,9 +22,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"reqpm/internal/builder"
 	"reqpm/internal/target"
@@ -71,6 +75,8 @@ func (b *Builder) Open(ctx context.Context, t target.Target, report func(string)
 	return base, nil
 }
 
+var targetName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
 // OpenBase is Open for callers that need more than builder.Base, such as HostRPM.
 func (b *Builder) OpenBase(ctx context.Context, t target.Target, report func(string)) (*Base, error) {
 	if report == nil {
@@ -78,6 +84,9 @@ func (b *Builder) OpenBase(ctx context.Context, t target.Target, report func(str
 	}
 	if err := usable(t.Kind); err != nil {
 		return nil, err
+	}
+	if !targetName.MatchString(t.Name) {
+		return nil, fmt.Errorf("open base root: target name %q cannot be a file name", t.Name)
 	}
 	b.state.sweep(b.logf)
 	switch t.Kind {
@@ -94,6 +103,8 @@ type Base struct {
 	b    *Builder
 	info baseInfo
 	dir  string
+
+	use *os.File // shared lock that keeps Prune away
 
 	mu   sync.Mutex
 	sums map[string]fileSum // digests of RPM files seen, by path
@@ -127,8 +138,28 @@ func (r *Base) HostRPM() string {
 	return filepath.Join(r.dir, r.info.HostRPM)
 }
 
-// Close forgets the base; what is on disk stays for the next Open.
-func (r *Base) Close() error { return nil }
+// Close forgets the base; what is on disk stays for the next Open, until Prune.
+func (r *Base) Close() error {
+	if err := r.use.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("close base root: %w", err)
+	}
+	return nil
+}
+
+// hold makes a Base of what is on disk and keeps Prune away from it.
+func (b *Builder) hold(dir string) (*Base, error) {
+	use, err := lockFile(dir+".use", unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	info, err := readBase(dir)
+	if err != nil {
+		return nil, errors.Join(err, use.Close())
+	}
+	now := time.Now()
+	_ = os.Chtimes(filepath.Join(dir, "base.json"), now, now) // the age Prune goes by
+	return &Base{b: b, info: info, dir: dir, use: use}, nil
+}
 
 // slot waits for a free build slot; the returned function gives it back.
 func (b *Builder) slot(ctx context.Context) (func(), error) {

@@ -22,7 +22,7 @@ func leftovers(state string) []string {
 	if f, err := os.Open("/proc/self/mounts"); err == nil {
 		defer f.Close()
 		for sc := bufio.NewScanner(f); sc.Scan(); {
-			if strings.Contains(sc.Text(), state) {
+			if strings.Contains(sc.Text(), state+"/") {
 				left = append(left, "mount "+sc.Text())
 			}
 		}
@@ -31,7 +31,7 @@ func leftovers(state string) []string {
 	for _, p := range procs {
 		cmd, _ := os.ReadFile(filepath.Join(p, "cmdline"))
 		mounts, _ := os.ReadFile(filepath.Join(p, "mounts"))
-		if strings.Contains(string(mounts), state) {
+		if strings.Contains(string(mounts), state+"/") {
 			left = append(left, fmt.Sprintf("process %s %q", filepath.Base(p), strings.ReplaceAll(string(cmd), "\x00", " ")))
 		}
 	}

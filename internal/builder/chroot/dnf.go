@@ -132,7 +132,7 @@ func (w *worker) dnfFiles(dir string, t transaction) ([][]string, error) {
 		binds = append(binds, []string{"--ro-bind", t.ownRepo, "/reqpm/own"})
 	}
 	for _, r := range t.repos {
-		files["repos/"+r.ID+".repo"] = repoFile(r)
+		files["repos/"+r.ID+".repo"] = r.String()
 	}
 	for i, f := range t.files {
 		text, err := os.ReadFile(f)
@@ -154,26 +154,17 @@ func (w *worker) dnfFiles(dir string, t transaction) ([][]string, error) {
 	return binds, nil
 }
 
-// repoFile writes one repository the way dnf.conf(5) wants it.
-func repoFile(r target.Repo) string {
-	check := "0"
-	if r.GPGCheck {
-		check = "1"
-	}
-	s := fmt.Sprintf("[%s]\nname=%s\nbaseurl=%s\ngpgcheck=%s\nmetadata_expire=3600\n", r.ID, r.ID, strings.Join(r.BaseURL, "\n        "), check)
-	if len(r.GPGKey) > 0 {
-		s += "gpgkey=" + strings.Join(r.GPGKey, "\n       ") + "\n"
-	}
-	return s
-}
-
 var fileURL = regexp.MustCompile(`file://(/[^\s,]+)`)
 
 // fileURLs are the host paths a .repo file points at.
 func fileURLs(text string) []string {
 	var paths []string
 	for _, m := range fileURL.FindAllStringSubmatch(text, -1) {
-		p := filepath.Clean(m[1])
+		path, _, _ := strings.Cut(m[1], "$") // a variable of dnf: all of the directory above it
+		if path != m[1] {
+			path = filepath.Dir(path + "x")
+		}
+		p := filepath.Clean(path)
 		if p != "/" && !slices.Contains(paths, p) {
 			paths = append(paths, p)
 		}

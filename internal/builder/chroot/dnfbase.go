@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -60,18 +61,44 @@ func dnfID(ctx context.Context, t target.Target) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// repomd reads a repository's repomd.xml from the first of its addresses that answers.
+// repomd says what state a repository is in: its repomd.xml from the first address that
+// answers, or the digests of it that its metalink names.
 func repomd(ctx context.Context, repo target.Repo, t target.Target) ([]byte, error) {
+	vars := strings.NewReplacer("$releasever", t.ReleaseVer, "$basearch", t.Arch)
+	if repo.Metalink != "" {
+		text, err := get(ctx, vars.Replace(repo.Metalink))
+		if err != nil {
+			return nil, err
+		}
+		if m := metalinkHash.Find(text); m != nil {
+			return m, nil
+		}
+		return nil, fmt.Errorf("%s: no digest of repomd.xml in it", repo.Metalink)
+	}
+	urls := repo.BaseURL
+	if repo.Mirrorlist != "" {
+		text, err := get(ctx, vars.Replace(repo.Mirrorlist))
+		if err != nil {
+			return nil, err
+		}
+		for l := range strings.Lines(string(text)) {
+			if l = strings.TrimSpace(l); strings.Contains(l, "://") && len(urls) < 3 {
+				urls = append(urls, l)
+			}
+		}
+	}
 	err := errors.New("no address")
-	for _, u := range repo.BaseURL {
-		u = strings.NewReplacer("$releasever", t.ReleaseVer, "$basearch", t.Arch).Replace(u)
+	for _, u := range urls {
 		var text []byte
-		if text, err = get(ctx, strings.TrimSuffix(u, "/")+"/repodata/repomd.xml"); err == nil {
+		if text, err = get(ctx, strings.TrimSuffix(vars.Replace(u), "/")+"/repodata/repomd.xml"); err == nil {
 			return text, nil
 		}
 	}
 	return nil, err
 }
+
+// metalinkHash finds the first, that is the current, SHA-256 in a metalink.
+var metalinkHash = regexp.MustCompile(`<hash type="sha256">\s*[0-9a-f]{64}`)
 
 func get(ctx context.Context, url string) ([]byte, error) {
 	if p, ok := strings.CutPrefix(url, "file://"); ok {
@@ -106,7 +133,7 @@ func (b *Builder) newestBase(t target.Target) *Base {
 		return nil
 	}
 	dirs, _ := filepath.Glob(filepath.Join(b.state.roots(), t.Name+"-*", "base.json"))
-	var best *Base
+	var best string
 	var when time.Time
 	for _, f := range dirs {
 		st, err := os.Stat(f)
@@ -118,10 +145,17 @@ func (b *Builder) newestBase(t target.Target) *Base {
 			continue
 		}
 		if have, err := json.Marshal(info.Target.Repos); err == nil && string(have) == string(want) {
-			best, when = &Base{b: b, info: info, dir: filepath.Dir(f)}, st.ModTime()
+			best, when = filepath.Dir(f), st.ModTime()
 		}
 	}
-	return best
+	if best == "" {
+		return nil
+	}
+	base, err := b.hold(best)
+	if err != nil {
+		return nil
+	}
+	return base
 }
 
 // makeDNF installs the base packages and adds what builds need.

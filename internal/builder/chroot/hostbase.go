@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 )
 
 // hostFormat changes when this file's or hostrpm.go's idea of a base changes.
-const hostFormat = 1
+const hostFormat = 2
 
 // etcKept is what of the host's /etc a build may read. Everything else, above all keys,
 // passwords and the tools' own configuration (pip, dnf, git, npm), stays out.
@@ -75,8 +76,8 @@ func (b *Builder) openBase(ctx context.Context, t target.Target, id string, repo
 		return nil, fmt.Errorf("base root of %s: %w", t.Name, err)
 	}
 	defer lock.Close()
-	if info, err := readBase(dir); err == nil {
-		return &Base{b: b, info: info, dir: dir}, nil
+	if base, err := b.hold(dir); err == nil {
+		return base, nil
 	}
 	report(fmt.Sprintf("making the base root of %s", t.Name))
 	start := time.Now()
@@ -84,7 +85,7 @@ func (b *Builder) openBase(ctx context.Context, t target.Target, id string, repo
 	if err != nil {
 		return nil, err
 	}
-	info, err := b.makeBase(ctx, t, id, temp, report, fill)
+	err = b.makeBase(ctx, t, id, temp, report, fill)
 	if err == nil {
 		err = os.Rename(filepath.Join(temp.path, "base"), dir)
 	}
@@ -92,20 +93,20 @@ func (b *Builder) openBase(ctx context.Context, t target.Target, id string, repo
 		return nil, fmt.Errorf("make base root of %s: %w", t.Name, err)
 	}
 	report(fmt.Sprintf("base root of %s made in %.1f s", t.Name, time.Since(start).Seconds()))
-	return &Base{b: b, info: info, dir: dir}, nil
+	return b.hold(dir)
 }
 
-func (b *Builder) makeBase(ctx context.Context, t target.Target, id string, temp *tempDir, report func(string), fill func(string) error) (baseInfo, error) {
+func (b *Builder) makeBase(ctx context.Context, t target.Target, id string, temp *tempDir, report func(string), fill func(string) error) error {
 	l, err := makeLayer(filepath.Join(temp.path, "base"))
 	if err != nil {
-		return baseInfo{}, err
+		return err
 	}
 	if err := fill(l.dir); err != nil {
-		return baseInfo{}, err
+		return err
 	}
 	o := order{Base: l.dir, BaseID: id, Target: t, Make: &makeOrder{Log: filepath.Join(l.dir, "base.log")}}
 	for _, repo := range t.Repos {
-		o.needs(repo.BaseURL...)
+		o.needs(append(slices.Clone(repo.BaseURL), repo.Mirrorlist, repo.Metalink)...)
 		o.needs(repo.GPGKey...)
 	}
 	out, err := b.spawn(ctx, temp, o, streams{}, func(e event) {
@@ -116,10 +117,7 @@ func (b *Builder) makeBase(ctx context.Context, t target.Target, id string, temp
 	if err == nil {
 		err = out.failure()
 	}
-	if err != nil {
-		return baseInfo{}, err
-	}
-	return readBase(l.dir)
+	return err
 }
 
 // lockWait takes an exclusive lock, waiting for its holder until ctx ends.
@@ -147,15 +145,6 @@ func hostSkeleton(l layer, t target.Target) error {
 			return err
 		}
 	}
-	minor := pythonMinor(t)
-	// What the host's administrator or Debian installed for Python is not the build's:
-	// an undeclared import would build here and nowhere else.
-	for _, d := range []string{"local", "lib/python3/dist-packages", "lib/python" + minor + "/dist-packages",
-		"lib/python" + minor + "/site-packages", "lib64/python" + minor + "/site-packages"} {
-		if err := mask(l.usr(), d, d == "lib/python3/dist-packages"); err != nil {
-			return err
-		}
-	}
 	for _, d := range []string{"bin", "lib", "include", "share", "sbin"} {
 		if err := os.MkdirAll(filepath.Join(l.usr(), "local", d), 0o755); err != nil {
 			return err
@@ -164,7 +153,7 @@ func hostSkeleton(l layer, t target.Target) error {
 	if err := write(filepath.Join(l.usr(), "lib/python3/dist-packages", pthName), pth(t)); err != nil {
 		return err
 	}
-	if err := hideBroken(l.usr()); err != nil {
+	if err := writeMasks(l.dir, t); err != nil {
 		return err
 	}
 	return rpmParts(l, t)
@@ -230,22 +219,6 @@ func write(path, text string) error {
 		return err
 	}
 	return os.WriteFile(path, []byte(text), 0o644)
-}
-
-// mask hides the host's directory dir under /usr behind an empty one. Directories the
-// host does not have are only made where always says so.
-func mask(usr, dir string, always bool) error {
-	if !always && !exists(filepath.Join("/usr", dir)) {
-		return nil
-	}
-	path := filepath.Join(usr, dir)
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return err
-	}
-	if err := unix.Setxattr(path, "trusted.overlay.opaque", []byte("y"), 0); err != nil {
-		return fmt.Errorf("hide /usr/%s: %w", dir, err)
-	}
-	return nil
 }
 
 // copyEtc copies what others may read below /etc/name; what is missing is left out.

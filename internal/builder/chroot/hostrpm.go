@@ -1,8 +1,6 @@
 package chroot
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"reqpm/internal/target"
 )
@@ -42,57 +38,6 @@ func pythonMinor(t target.Target) string {
 	return parts[0] + "." + parts[1]
 }
 
-// hideBroken hides host programs written in Python that need what is masked: found but
-// broken is worse than missing, for builds look for meson, cython and the like by name.
-func hideBroken(usr string) error {
-	modules := map[string]bool{}
-	entries, _ := os.ReadDir("/usr/lib/python3/dist-packages")
-	for _, e := range entries {
-		name, _, _ := strings.Cut(e.Name(), ".")
-		modules[name] = true
-	}
-	if err := os.MkdirAll(filepath.Join(usr, "bin"), 0o755); err != nil {
-		return err
-	}
-	progs, err := os.ReadDir("/usr/bin")
-	if err != nil {
-		return err
-	}
-	for _, e := range progs {
-		if !e.Type().IsRegular() || !importsMasked(filepath.Join("/usr/bin", e.Name()), modules) {
-			continue
-		}
-		// A character device 0/0 in an upper layer is overlayfs' whiteout.
-		if err := unix.Mknod(filepath.Join(usr, "bin", e.Name()), unix.S_IFCHR, 0); err != nil {
-			return fmt.Errorf("hide /usr/bin/%s: %w", e.Name(), err)
-		}
-	}
-	return nil
-}
-
-var importLine = regexp.MustCompile(`^\s*(?:from|import)\s+([A-Za-z_][A-Za-z0-9_]*)`)
-
-// importsMasked tells whether path is a Python script that imports one of modules.
-func importsMasked(path string, modules map[string]bool) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, 64<<10)
-	n, _ := f.Read(head)
-	sc := bufio.NewScanner(bytes.NewReader(head[:n]))
-	if !sc.Scan() || !strings.HasPrefix(sc.Text(), "#!") || !strings.Contains(sc.Text(), "python") {
-		return false
-	}
-	for sc.Scan() {
-		if m := importLine.FindStringSubmatch(sc.Text()); m != nil && modules[m[1]] {
-			return true
-		}
-	}
-	return false
-}
-
 // makeOrder asks the child to finish a base root.
 type makeOrder struct {
 	Log string `json:"log"`
@@ -115,11 +60,11 @@ func (w *worker) make() (outcome, error) {
 
 // makeHost builds reqpm-host in the skeleton and enters it into the skeleton's RPM database.
 func (w *worker) makeHost(ctx context.Context, log *boundedLog) error {
-	upper, err := makeLayer(filepath.Join(w.Temp, "up"))
+	upper, err := makeLayer(filepath.Join(w.scratch, "up"))
 	if err != nil {
 		return err
 	}
-	if err := w.mount(upper, filepath.Join(w.Temp, "work")); err != nil {
+	if err := w.mount(upper, filepath.Join(w.scratch, "work")); err != nil {
 		return err
 	}
 	name, err := w.buildHostRPM(ctx, log)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (r *Base) buildOrder(job builder.Job) (order, error) {
 func (r *Base) order() order {
 	o := order{Base: r.dir, BaseID: r.info.ID, Target: r.info.Target}
 	for _, repo := range r.info.Target.Repos {
-		o.needs(repo.BaseURL...)
+		o.needs(append(slices.Clone(repo.BaseURL), repo.Mirrorlist, repo.Metalink)...)
 		o.needs(repo.GPGKey...)
 	}
 	return o

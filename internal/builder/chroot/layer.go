@@ -68,6 +68,9 @@ func (d *depLayer) release() {
 // dependencies finds or makes the layer with n installed. The caller releases it.
 // Builds that want the same layer at the same time wait for one of them to make it.
 func (w *worker) dependencies(ctx context.Context, n needs, log io.Writer) (*depLayer, error) {
+	if w.inMemory {
+		return w.makeDependencies(ctx, n, "", log)
+	}
 	dir := filepath.Join(w.Base, "layers")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("layers: %w", err)
@@ -85,10 +88,24 @@ func (w *worker) dependencies(ctx context.Context, n needs, log io.Writer) (*dep
 			return d, nil
 		}
 		_ = lock.Close()
-		if err := w.makeDependencies(ctx, n, path, log); err != nil {
+		if err := w.keepDependencies(ctx, n, path, log); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// keepDependencies makes the layer at path, unless another build did while we waited.
+func (w *worker) keepDependencies(ctx context.Context, n needs, path string, log io.Writer) error {
+	lock, err := lockFile(path+".lock", unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if exists(filepath.Join(path, "manifest")) {
+		return nil
+	}
+	_, err = w.makeDependencies(ctx, n, path, log)
+	return err
 }
 
 // openLayer reads a finished layer and marks it as used now.
@@ -102,50 +119,51 @@ func openLayer(path string) (*depLayer, error) {
 	return &depLayer{layer: layer{path}, manifest: strings.Fields(string(text))}, nil
 }
 
-// makeDependencies lets dnf install n over the base and keeps the difference as path.
-func (w *worker) makeDependencies(ctx context.Context, n needs, path string, log io.Writer) error {
-	lock, err := lockFile(path+".lock", unix.LOCK_EX)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if exists(filepath.Join(path, "manifest")) {
-		return nil // another build made it while we waited
-	}
+// makeDependencies lets dnf install n over the base. The difference is kept as path, or
+// for this build alone when path is empty.
+func (w *worker) makeDependencies(ctx context.Context, n needs, path string, log io.Writer) (*depLayer, error) {
 	start := time.Now()
-	temp, err := os.MkdirTemp(w.Temp, "layer-")
+	temp, err := os.MkdirTemp(w.scratch, "layer-")
 	if err != nil {
-		return fmt.Errorf("make layer: %w", err)
+		return nil, fmt.Errorf("make layer: %w", err)
 	}
 	upper, err := makeLayer(filepath.Join(temp, "new"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := w.mount(upper, filepath.Join(temp, "work")); err != nil {
-		return err
+		return nil, err
 	}
 	err = w.installNeeds(ctx, n, temp, log)
 	var manifest []string
 	if err == nil {
-		manifest, err = w.installed(ctx)
+		manifest, err = w.beyondBase(ctx)
 	}
 	if err := errors.Join(err, w.unmount()); err != nil {
-		return err
+		return nil, err
 	}
+	fmt.Fprintf(log, "build root layer made in %.1f s\n", time.Since(start).Seconds())
+	if path == "" {
+		return &depLayer{layer: upper, manifest: manifest}, nil
+	}
+	err = os.WriteFile(filepath.Join(upper.dir, "manifest"), []byte(strings.Join(manifest, "\n")), 0o644)
+	if err == nil {
+		err = os.Rename(upper.dir, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keep layer: %w", err)
+	}
+	return &depLayer{layer: layer{path}, manifest: manifest}, nil
+}
+
+// beyondBase lists what is installed in the merged root and not in the base.
+func (w *worker) beyondBase(ctx context.Context) ([]string, error) {
 	base, err := readBase(w.Base)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	manifest = slices.DeleteFunc(manifest, func(p string) bool { return slices.Contains(base.Packages, p) })
-	text := strings.Join(manifest, "\n")
-	if err := os.WriteFile(filepath.Join(upper.dir, "manifest"), []byte(text), 0o644); err != nil {
-		return fmt.Errorf("make layer: %w", err)
-	}
-	if err := os.Rename(upper.dir, path); err != nil {
-		return fmt.Errorf("make layer: %w", err)
-	}
-	fmt.Fprintf(log, "build root layer %s made in %.1f s\n", filepath.Base(path), time.Since(start).Seconds())
-	return nil
+	list, err := w.installed(ctx)
+	return slices.DeleteFunc(list, func(p string) bool { return slices.Contains(base.Packages, p) }), err
 }
 
 // installNeeds makes a repository of exactly n.rpms and asks dnf for n.deps.

@@ -60,7 +60,11 @@ func thisMachine() (target.Target, error) {
 func open(t testing.TB) *Base {
 	t.Helper()
 	tgt := hostTarget(t)
-	b, err := New(Config{StateDir: t.TempDir(), Slots: 2, Log: t.Logf})
+	state := os.Getenv(inContainer)
+	if state == "" {
+		state = t.TempDir()
+	}
+	b, err := New(Config{StateDir: state, Slots: 2, Log: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

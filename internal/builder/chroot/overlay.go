@@ -48,9 +48,49 @@ func (w *worker) privateMounts() error {
 			return fmt.Errorf("mount tmpfs on %s: %w", dir, err)
 		}
 		w.at = filepath.Join(dir, "root")
-		return os.Mkdir(w.at, 0o755)
+		if err := os.Mkdir(w.at, 0o755); err != nil {
+			return err
+		}
+		return w.chooseScratch(filepath.Join(dir, "upper"))
 	}
 	return errors.New("no free mount point: one of /mnt, /media, /srv, /opt must exist and hold nothing this build uses")
+}
+
+// chooseScratch decides where upper layers go: the temporary directory where its file
+// system can carry them, else memory. In containers it often cannot, being an overlay itself.
+func (w *worker) chooseScratch(memory string) error {
+	w.scratch = w.Temp
+	if upperAllowed(w.Temp) {
+		return nil
+	}
+	w.scratch, w.inMemory = memory, true
+	return os.Mkdir(memory, 0o700)
+}
+
+// upperAllowed tries whether dir can hold the upper layer of an overlay. The caller's
+// mounts must be private already.
+func upperAllowed(dir string) bool {
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) == nil {
+		switch fs.Type {
+		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+			return true
+		case unix.OVERLAYFS_SUPER_MAGIC:
+			return false
+		}
+	}
+	try := filepath.Join(dir, "try")
+	defer os.RemoveAll(try)
+	at, lower, upper := filepath.Join(try, "at"), filepath.Join(try, "lower"), filepath.Join(try, "upper")
+	for _, d := range []string{at, lower, upper} {
+		if os.MkdirAll(d, 0o755) != nil {
+			return false
+		}
+	}
+	if overlay(at, upper, filepath.Join(try, "work"), []string{lower}) != nil {
+		return false
+	}
+	return unix.Unmount(at, 0) == nil
 }
 
 // holds tells whether a path this order uses lies below dir.
@@ -78,7 +118,11 @@ func (w *worker) mount(upper layer, work string, lowers ...layer) error {
 	if w.Target.Kind != target.Host {
 		return nil
 	}
-	return overlay(filepath.Join(w.at, "usr"), upper.usr(), filepath.Join(work, "usr"), append(usrs, "/usr"))
+	masks, err := w.masks()
+	if err != nil {
+		return err
+	}
+	return overlay(filepath.Join(w.at, "usr"), upper.usr(), filepath.Join(work, "usr"), append(usrs, masks, "/usr"))
 }
 
 // unmount takes the merged root away again.

@@ -92,11 +92,11 @@ func (w *worker) run() (outcome, error) {
 		defer dep.release()
 		lowers = append(lowers, dep.layer)
 	}
-	upper, err := makeLayer(filepath.Join(w.Temp, "up"))
+	upper, err := makeLayer(filepath.Join(w.scratch, "up"))
 	if err != nil {
 		return outcome{}, err
 	}
-	if err := w.mount(upper, filepath.Join(w.Temp, "work"), lowers...); err != nil {
+	if err := w.mount(upper, filepath.Join(w.scratch, "work"), lowers...); err != nil {
 		return outcome{}, err
 	}
 	for _, b := range w.Run.Binds {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"reqpm/internal/builder"
@@ -142,11 +141,11 @@ func (w *worker) verify() (outcome, error) {
 	defer log.Close()
 	ctx, stop := watch(defaultTotal, defaultIdle, log)
 	defer stop()
-	upper, err := makeLayer(filepath.Join(w.Temp, "up"))
+	upper, err := makeLayer(filepath.Join(w.scratch, "up"))
 	if err != nil {
 		return out, err
 	}
-	if err := w.mount(upper, filepath.Join(w.Temp, "work")); err != nil {
+	if err := w.mount(upper, filepath.Join(w.scratch, "work")); err != nil {
 		return out, err
 	}
 	v := w.order.Verify
@@ -154,14 +153,9 @@ func (w *worker) verify() (outcome, error) {
 	if err != nil {
 		return out, signatureError(err, log.tail())
 	}
-	base, err := readBase(w.Base)
-	if err != nil {
+	if out.Manifest, err = w.beyondBase(ctx); err != nil {
 		return out, err
 	}
-	if out.Manifest, err = w.installed(ctx); err != nil {
-		return out, err
-	}
-	out.Manifest = slices.DeleteFunc(out.Manifest, func(p string) bool { return slices.Contains(base.Packages, p) })
 	if len(v.Script) == 0 {
 		return out, nil
 	}
