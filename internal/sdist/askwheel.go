@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// Bytes of a built wheel at most.
+const maxWheel = 1 << 30
+
 // Wheel has the source tree srcDir built to a wheel and puts it into outDir. It is for
 // asking only: a build tool that has no wheel on the index must run before it can
 // answer what a build needs.
@@ -21,6 +24,10 @@ func (a *Asker) Wheel(ctx context.Context, srcDir string, env HookEnv, outDir st
 		}
 		if len(wheels) != 1 {
 			return fmt.Errorf("the backend left %d wheels: %s", len(wheels), strings.Join(wheels, ", "))
+		}
+		// The build wrote there: a pipe would make the opening wait for ever.
+		if info, err := out.Lstat(wheels[0]); err != nil || !info.Mode().IsRegular() || info.Size() > maxWheel {
+			return fmt.Errorf("the backend left no usable file as %q", wheels[0])
 		}
 		from, err := out.Open(wheels[0])
 		if err != nil {

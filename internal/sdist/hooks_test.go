@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,28 @@ func TestAskerAsks(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(src + "/*.whl"); len(left) > 0 {
 		t.Errorf("the source tree itself was written to: %v", left)
+	}
+}
+
+func TestAskerBuildsWheels(t *testing.T) {
+	src, out := writeTree(t, t.TempDir(), ownProject), t.TempDir()
+	asker, _ := newAsker(t)
+	if err := asker.Wheel(t.Context(), src, HookEnv{Python: anyPython(t).python}, out); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := ReadWheel(filepath.Join(out, "foo_bar-1.0rc1-py3-none-any.whl")); err != nil || info.Metadata.Name != "Foo.Bar" {
+		t.Errorf("%+v, %v", info, err)
+	}
+	asker.Runner = runnerFunc(func(c builder.Command) error {
+		for _, b := range c.Binds {
+			if b.Inside == insideOut {
+				return syscall.Mkfifo(filepath.Join(b.Host, "x.whl"), 0o644)
+			}
+		}
+		return errors.New("no place for the answer")
+	})
+	if err := asker.Wheel(t.Context(), src, HookEnv{Python: "/usr/bin/python3"}, out); err == nil || !strings.Contains(err.Error(), "no usable file") {
+		t.Errorf("a pipe for a wheel: %v", err)
 	}
 }
 
