@@ -117,7 +117,7 @@ func TestThousandsOfVersions(t *testing.T) {
 			req := request(t, tt.roots)
 			began := time.Now()
 			sol, err := Solve(t.Context(), u, req)
-			if took := time.Since(began); took > 5*time.Second { // about a tenth of it on a quiet machine
+			if took := time.Since(began); took > 30*time.Second { // 0.2 s on a quiet machine; this is for loaded ones, with -race
 				t.Errorf("took %s", took)
 			} else {
 				t.Log(took)

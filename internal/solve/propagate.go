@@ -1,5 +1,7 @@
 package solve
 
+import "fmt"
+
 // propagate draws every conclusion there is. It returns the proof when the
 // conclusions contradict each other whatever is decided.
 func (a *attempt) propagate() (*incompat, error) {
@@ -76,7 +78,7 @@ func (a *attempt) learn(broken *incompat) (*incompat, error) {
 		return nil, err
 	}
 	if a.conflicts++; a.conflicts > a.limit {
-		return nil, ErrTooHard
+		return nil, fmt.Errorf("%w: gave up after %d clashes, the last about %s", ErrTooHard, a.limit, broken.terms[0].v.name)
 	}
 	for _, t := range broken.terms {
 		t.v.base.conflicts++
