@@ -72,6 +72,9 @@ func (c *Client) page(ctx context.Context, l *location, u *url.URL, what, accept
 			if c.cfg.Offline || fresh > 0 && old.age >= 0 {
 				if links, err := old.understand(); err == nil || errors.Is(err, ErrNotFound) {
 					c.stats.pageHits.Add(1)
+					if c.cfg.Offline {
+						fresh = defaultMaxAge // nothing newer can be had
+					}
 					return page{links, fresh}, c.missing(err, what, u)
 				}
 			}
