@@ -36,6 +36,7 @@ type projectOptions struct {
 	offline                      bool
 	excludeNewer                 string
 	allowWheel, allowPure        []string
+	buildConstraints, dropBuild  []string
 	slots                        int
 	refresh                      bool
 	allowSource                  []string
@@ -57,6 +58,8 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	o.registerIndex(cmd)
 	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when there is no source distribution; repeatable")
 	f.StringArrayVar(&o.allowPure, "allow-pure", nil, "accept NAME without the compiled parts its wheels have; repeatable")
+	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
+	f.StringArrayVar(&o.dropBuild, "drop-build-requirement", nil, "leave NAME out of every build's requirements; repeatable")
 	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: loopback (loopback and private addresses), http")
 }
 
@@ -232,7 +235,12 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 	if err != nil {
 		return nil, err
 	}
+	constraints, err := parseRequirements("--build-constraint", o.buildConstraints)
+	if err != nil {
+		return nil, err
+	}
 	return pipeline.New(pipeline.Config{
+		BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		StateDir: state, Target: t, Index: client, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle},
@@ -243,6 +251,18 @@ func (a *app) newBuilder(state string, slots int) (builder.Builder, error) {
 	return chroot.New(chroot.Config{StateDir: state, Slots: slots, Log: func(format string, args ...any) {
 		a.logger().Info(fmt.Sprintf(format, args...))
 	}})
+}
+
+func parseRequirements(flag string, texts []string) ([]pep508.Requirement, error) {
+	var reqs []pep508.Requirement
+	for _, text := range texts {
+		r, err := pep508.Parse(text)
+		if err != nil {
+			return nil, usagef("%s %q: %w", flag, text, err)
+		}
+		reqs = append(reqs, r)
+	}
+	return reqs, nil
 }
 
 func normalNames(names []string) []string {

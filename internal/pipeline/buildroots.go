@@ -122,7 +122,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	if b.record, err = g.p.sdistFacts(ctx, b.file); err != nil {
 		return err
 	}
-	system := g.p.active(b.record.Sdist.Requires)
+	system := g.p.wanted(b.record.Sdist.Requires)
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {
 		if ctx.Err() != nil || fatal(err) || errors.As(err, new(*solve.Conflict)) {
@@ -131,7 +131,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 		// The build itself will say better what is wrong than a failing question does.
 		g.p.warn("plan", fmt.Sprintf("%s: its build backend could not be asked what it needs: %v", b.id, err))
 	}
-	backend := g.p.active(hook)
+	backend := g.p.wanted(hook)
 	b.requires = append(slices.Clone(system), backend...)
 	if b.root, err = g.p.hooks.solveTools(ctx, b.requires, b.name); err != nil {
 		return err

@@ -117,6 +117,25 @@ func (c *candidates) Requires(ctx context.Context, name string, v pep440.Version
 	return m.RequiresDist, nil
 }
 
+// Cheap implements solve.Eager: it tells whether the metadata of a version is one small
+// download away, so that the solver does not have a source built on a mere guess.
+func (c *candidates) Cheap(name string, v pep440.Version) bool {
+	c.mu.Lock()
+	page := c.project[name]
+	c.mu.Unlock()
+	if page == nil {
+		return false
+	}
+	wheel := bestWheel(page.versions[v.String()], c.p.cfg.Target)
+	return wheel != nil && wheel.HasMetadata
+}
+
+// Extras implements solve.ExtraLister.
+func (c *candidates) Extras(ctx context.Context, name string, v pep440.Version) ([]string, error) {
+	m, err := c.Metadata(ctx, name, v)
+	return m.ProvidesExtra, err
+}
+
 // Metadata finds out what a version says of itself, in the cheapest way that can be
 // trusted: a wheel's metadata file, an sdist's static PKG-INFO, a whole wheel, and at last the
 // sdist's own build hooks.

@@ -181,26 +181,28 @@ func (p *Pipeline) inspect(b *pkgBuild, built *Built, result builder.Result) err
 	if !compiled && !noarch && !b.spec.mayBeArch {
 		return &archError{noarch: true}
 	}
-	if !compiled && b.record.Sdist.Native.Any() && wheelsAreCompiled(b.all) && !slices.Contains(p.cfg.AllowPure, b.name) {
+	if !compiled && b.record.Sdist.Native.Any() && wheelsAreCompiled(b.all, p.cfg.Target) && !slices.Contains(p.cfg.AllowPure, b.name) {
 		return bad("its wheels on the index have compiled parts and this build has none: a compiler or library is missing "+
 			"(see the build log); --allow-pure %s takes the slower pure Python build", b.name)
 	}
 	return nil
 }
 
-// wheelsAreCompiled tells whether the index has only platform wheels of a version.
-func wheelsAreCompiled(files []index.File) bool {
-	wheels := 0
+// wheelsAreCompiled tells whether every wheel of a version that fits the target holds
+// extension modules: its ABI tag names one. (A py3-none-manylinux wheel may be pure: watchdog
+// is compiled on macOS alone.)
+func wheelsAreCompiled(files []index.File, t target.Target) bool {
+	fitting := 0
 	for _, f := range files {
-		if f.Kind != index.Wheel {
+		if f.Kind != index.Wheel || !wheelFits(f.Wheel, t) {
 			continue
 		}
-		wheels++
-		if slices.Contains(f.Wheel.Platform, "any") {
+		if slices.Contains(f.Wheel.ABI, "none") {
 			return false
 		}
+		fitting++
 	}
-	return wheels > 0
+	return fitting > 0
 }
 
 // keep moves a result into the cache of builds, whole or not at all.

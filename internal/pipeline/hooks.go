@@ -60,6 +60,13 @@ func (p *Pipeline) active(reqs []pep508.Requirement) []pep508.Requirement {
 	return slices.DeleteFunc(slices.Clone(reqs), func(r pep508.Requirement) bool { return !r.Marker.Eval(env, "") })
 }
 
+// wanted is active without what --drop-build-requirement leaves out.
+func (p *Pipeline) wanted(reqs []pep508.Requirement) []pep508.Requirement {
+	return slices.DeleteFunc(p.active(reqs), func(r pep508.Requirement) bool {
+		return slices.Contains(p.cfg.DropBuildRequirements, r.Key())
+	})
+}
+
 // solveTools resolves build requirements on their own: each build root is a world of
 // its own, so that one package's ceiling on its build tool binds nobody else. The same
 // requirements are resolved once a run. The versions chosen do not depend on what the
@@ -68,6 +75,9 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement, asked
 	texts := make([]string, 0, len(reqs))
 	for _, r := range reqs {
 		texts = append(texts, r.String())
+	}
+	if len(reqs) == 0 {
+		return solve.Solution{}, nil
 	}
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
@@ -83,6 +93,9 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement, asked
 		roots := make([]solve.Root, 0, len(reqs))
 		for _, r := range reqs {
 			roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{Package: "the build of " + asked, Text: r.String()}})
+		}
+		for _, r := range h.p.cfg.BuildConstraints {
+			roots = append(roots, solve.Root{Req: r, Constraint: true, Origin: solve.Origin{Package: "--build-constraint", Text: r.String()}})
 		}
 		s.solution, s.err = solve.Solve(ctx, h.from, solve.Request{Roots: roots, Env: h.p.cfg.Target.Env()})
 	})
@@ -185,7 +198,7 @@ type asked struct {
 // hookRequires asks what else the build of an archive needs. The answer is kept by
 // archive, Python, base root and environment.
 func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
-	tools, err := h.solveTools(ctx, h.p.active(record.Sdist.Requires), f.Name)
+	tools, err := h.solveTools(ctx, h.p.wanted(record.Sdist.Requires), f.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +237,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 	if err != nil {
 		return nil, err
 	}
-	env, err := h.widen(ctx, f, record, h.p.active(extra))
+	env, err := h.widen(ctx, f, record, h.p.wanted(extra))
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +255,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 
 // widen makes the environment that also holds what the backend asked for.
 func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, extra []pep508.Requirement) (sdist.HookEnv, error) {
-	tools, err := h.solveTools(ctx, append(h.p.active(record.Sdist.Requires), extra...), f.Name)
+	tools, err := h.solveTools(ctx, append(h.p.wanted(record.Sdist.Requires), extra...), f.Name)
 	if err != nil {
 		return sdist.HookEnv{}, err
 	}
@@ -288,7 +301,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	env, err := h.widen(ctx, f, record, h.p.active(extra))
+	env, err := h.widen(ctx, f, record, h.p.wanted(extra))
 	if err != nil {
 		return "", err
 	}

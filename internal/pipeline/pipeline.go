@@ -21,6 +21,7 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/index"
+	"reqpm/internal/pep508"
 	"reqpm/internal/target"
 )
 
@@ -39,6 +40,11 @@ type Config struct {
 	// sdist; AllowPure those that may come out without the compiled parts their
 	// wheels on the index have.
 	AllowWheel, AllowPure []string
+	// BuildConstraints restrict the versions of build tools, as pip's --build-constraint does.
+	BuildConstraints []pep508.Requirement
+	// DropBuildRequirements names requirements (PEP 503) that are left out of every build: some
+	// packages ask for what no index has.
+	DropBuildRequirements []string
 	// Limits of each build.
 	Limits builder.Limits
 	// Refresh ignores the cache of builds: everything is built again.
