@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -112,7 +113,7 @@ func requirers(l pipeline.Locked) string {
 	for _, by := range l.RequiredBy {
 		if by.File != "" {
 			own = append(own, fmt.Sprintf("%s:%d", by.File, by.Line))
-		} else {
+		} else if !slices.Contains(packages, by.Name) {
 			packages = append(packages, by.Name)
 		}
 	}

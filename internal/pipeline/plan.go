@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"reqpm/internal/plan"
+	"reqpm/internal/rpmname"
 	"reqpm/internal/solve"
 )
 
@@ -21,6 +23,9 @@ type Work struct {
 // and what the cache of builds already has.
 func (p *Pipeline) Plan(ctx context.Context, lock *Lock) (*Work, error) {
 	if err := p.CheckSources(lock); err != nil {
+		return nil, err
+	}
+	if err := p.checkNames(lock); err != nil {
 		return nil, err
 	}
 	p.stage("facts", fmt.Sprintf("read the sources of %d packages", len(lock.Packages)))
@@ -55,6 +60,29 @@ func (p *Pipeline) Plan(ctx context.Context, lock *Lock) (*Work, error) {
 		return nil, err
 	}
 	return &Work{Plan: second, Lock: lock, builds: builds}, nil
+}
+
+// CollisionError: packages of the set that would be the same RPM.
+type CollisionError struct {
+	RPM   string
+	Names []string
+}
+
+func (e *CollisionError) Error() string {
+	return fmt.Sprintf("%s would all be packaged as %s, so they cannot be in one repository; leave all but one out with --ignore NAME",
+		strings.Join(e.Names, " and "), e.RPM)
+}
+
+// checkNames refuses a set in which two projects would have one RPM name.
+func (p *Pipeline) checkNames(lock *Lock) error {
+	var names []string
+	for _, l := range lock.Packages {
+		names = append(names, l.Name)
+	}
+	for _, group := range rpmname.Collisions(p.cfg.Target, names) {
+		return &CollisionError{RPM: rpmname.Package(p.cfg.Target, group[0]), Names: group}
+	}
+	return nil
 }
 
 // decide computes the content key and looks whether it was built before, by any project.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
+	"reqpm/internal/pep440"
 	"reqpm/internal/plan"
 	"reqpm/internal/reqfile"
 	"reqpm/internal/solve"
@@ -101,6 +103,9 @@ type Input struct {
 // CheckSources.
 func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	p.stage("resolve", "resolve for "+p.cfg.Target.Name+" with Python "+p.cfg.Target.Python.Version)
+	if err := p.checkPython(in); err != nil {
+		return nil, err
+	}
 	roots, err := p.roots(in)
 	if err != nil {
 		return nil, err
@@ -122,6 +127,42 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 		}
 	}
 	return lock, p.checkHashes(in.Set, lock)
+}
+
+// PythonError: the project itself says that the target's Python will not do. It is said before
+// anything else is tried: nothing behind it could mend it.
+type PythonError struct {
+	Project, Requires, Have string
+	At                      reqfile.Position
+}
+
+func (e *PythonError) Error() string {
+	where := ""
+	if e.At.File != "" {
+		where = fmt.Sprintf("%s:%d: ", e.At.File, e.At.Line)
+	}
+	return fmt.Sprintf("%s%s needs Python %s, the target has %s; choose a target with a newer Python stack (reqpm targets)", where, e.Project, e.Requires, e.Have)
+}
+
+// checkPython holds the project's own requires-python against the target.
+func (p *Pipeline) checkPython(in Input) error {
+	check := func(name, requires string, at reqfile.Position) error {
+		spec, err := pep440.ParseSpecifiers(requires)
+		have, haveErr := pep440.Parse(p.cfg.Target.Python.Version)
+		if err != nil || haveErr != nil || spec.Contains(have) {
+			return nil
+		}
+		return &PythonError{Project: name, Requires: requires, Have: have.String(), At: at}
+	}
+	if pr := in.Set.Project; pr != nil {
+		if err := check(cmp.Or(pr.Name, "the project"), pr.RequiresPython, pr.Position); err != nil {
+			return err
+		}
+	}
+	if in.Project != nil {
+		return check(in.Project.Name, in.Project.Meta.RequiresPython, reqfile.Position{})
+	}
+	return nil
 }
 
 // roots turns the user's requirements into the solver's, with what the project itself needs.
@@ -179,12 +220,16 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 	if locked.Meta, err = p.from.Metadata(ctx, chosen.Name, chosen.Version); err != nil {
 		return locked, err
 	}
+	seen := map[RequiredBy]bool{}
 	for _, e := range edges {
 		by := RequiredBy{Name: e.From.Package, Requirement: e.Req.String(), File: e.From.File, Line: e.From.Line, Edge: plan.Install}
 		if e.From.File != "" {
 			by.Edge = plan.TopLevel
 		}
-		locked.RequiredBy = append(locked.RequiredBy, by)
+		if !seen[by] {
+			seen[by] = true
+			locked.RequiredBy = append(locked.RequiredBy, by)
+		}
 	}
 	return locked, nil
 }
