@@ -12,7 +12,7 @@ import (
 // all every cache that can be made again. Repositories, keys and the history are never
 // among them. Nothing may run on the state directory meanwhile when all is set.
 func Removable(state string, age time.Duration, all bool) ([]string, error) {
-	p := paths{state}
+	p := paths{state: state, scratch: filepath.Join(state, "tmp")}
 	var list []string
 	runs, err := os.ReadDir(p.runs())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -57,6 +57,8 @@ type Pipeline struct {
 	cfg   Config
 	paths paths
 
+	scratch scratch
+
 	baseOnce sync.Once
 	base     builder.Base
 	hooks    *hooks
@@ -69,19 +71,22 @@ type Pipeline struct {
 }
 
 // paths are the folders under the state directory.
-type paths struct{ state string }
+type paths struct {
+	state   string
+	scratch string // of this pipeline alone
+}
 
 func (p paths) facts() string    { return filepath.Join(p.state, "facts") }
 func (p paths) builds() string   { return filepath.Join(p.state, "builds") }
 func (p paths) runs() string     { return filepath.Join(p.state, "runs") }
-func (p paths) tmp() string      { return filepath.Join(p.state, "tmp") }
+func (p paths) tmp() string      { return p.scratch }
 func (p paths) keys() string     { return filepath.Join(p.state, "keys") }
 func (p paths) history() string  { return filepath.Join(p.state, "history.json") }
 func (p paths) sources() string  { return filepath.Join(p.state, "sources") }
 func (p paths) repos() string    { return filepath.Join(p.state, "repos") }
 func (p paths) hookEnvs() string { return filepath.Join(p.state, "hookenvs") }
 
-// New prepares the state directory. Nothing is opened yet.
+// New prepares the state directory. The base root is not opened yet. Close it.
 func New(cfg Config) (*Pipeline, error) {
 	if cfg.Slots <= 0 {
 		cfg.Slots = runtime.NumCPU()
@@ -89,24 +94,30 @@ func New(cfg Config) (*Pipeline, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Pipeline{cfg: cfg, paths: paths{cfg.StateDir}}
-	for _, dir := range []string{p.paths.facts(), p.paths.builds(), p.paths.runs(), p.paths.tmp(), p.paths.sources(), p.paths.hookEnvs()} {
+	p := &Pipeline{cfg: cfg, paths: paths{state: cfg.StateDir}}
+	for _, dir := range []string{p.paths.facts(), p.paths.builds(), p.paths.runs(), filepath.Join(cfg.StateDir, "tmp"), p.paths.sources(), p.paths.hookEnvs()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("prepare the state directory %s: %w", cfg.StateDir, err)
 		}
 	}
+	var err error
+	if p.scratch, err = newScratch(cfg.StateDir); err != nil {
+		return nil, fmt.Errorf("prepare the state directory %s: %w", cfg.StateDir, err)
+	}
+	p.paths.scratch = p.scratch.dir
 	p.from = newCandidates(p)
 	p.hooks = newHooks(p, p.from)
 	p.history = openHistory(p.paths.history())
 	return p, nil
 }
 
-// Close gives the base root back.
+// Close gives the base root back and removes what was made for a while.
 func (p *Pipeline) Close() error {
+	err := p.scratch.remove()
 	if p.base != nil {
-		return p.base.Close()
+		err = errors.Join(err, p.base.Close())
 	}
-	return nil
+	return err
 }
 
 // Target is the target, corrected by what was probed once the base root is open.
