@@ -52,7 +52,7 @@ type building struct {
 	buildLog *boundedLog
 	phases   *phaseClock
 	known    knownNeeds
-	specSum  string
+	specSum  string // "" when the spec's needs must not be remembered
 	stage    layer
 }
 
@@ -98,6 +98,7 @@ func (b *building) rounds(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	for range maxRounds {
+		b.phases.enter(builder.PhaseRoot)
 		out, more, err := b.round(ctx)
 		if err != nil || len(more) == 0 {
 			return out, err
@@ -209,6 +210,11 @@ func (b *building) stageFiles() error {
 	if err != nil {
 		return fmt.Errorf("stage spec: %w", err)
 	}
+	for _, lookup := range []string{"%include", "%{load", "%("} {
+		if strings.Contains(string(text), lookup) {
+			return nil // what it asks for may follow from its sources: never remembered
+		}
+	}
 	sum := sha256.Sum256(text)
 	b.specSum = hex.EncodeToString(sum[:])[:32]
 	return nil
@@ -226,6 +232,9 @@ func (b *building) knownFile() string { return filepath.Join(b.Base, "known", b.
 
 // remember keeps what this spec needs. Losing it costs a moment, nothing else.
 func (b *building) remember() {
+	if b.specSum == "" {
+		return
+	}
 	text, err := json.Marshal(b.known)
 	if err != nil {
 		return
@@ -239,7 +248,7 @@ func (b *building) remember() {
 
 // staticNeeds asks rpm, inside the build root, what the spec's BuildRequires are.
 func (b *building) staticNeeds(ctx context.Context) error {
-	if text, err := os.ReadFile(b.knownFile()); err == nil && json.Unmarshal(text, &b.known) == nil {
+	if text, err := os.ReadFile(b.knownFile()); err == nil && b.specSum != "" && json.Unmarshal(text, &b.known) == nil {
 		b.known.Dynamic = nil // sources may have changed: only a hint that is cheap to find again
 		return nil
 	}

@@ -50,6 +50,8 @@ type order struct {
 	Target  target.Target `json:"target"`
 	Avoid   []string      `json:"avoid"` // host paths in use, which the mount point must not hide
 	Network bool          `json:"network"`
+	// NoUserNS: the build user may not make user namespaces here; see worker.bwrap.
+	NoUserNS bool `json:"no_user_ns"`
 
 	Build  *buildOrder  `json:"build,omitempty"`
 	Run    *runOrder    `json:"run,omitempty"`
@@ -103,7 +105,7 @@ func (b *Builder) spawn(ctx context.Context, t *tempDir, o order, s streams, on 
 	defer eventR.Close()
 	defer orderW.Close()
 
-	o.State, o.Temp = b.state.dir, t.path
+	o.State, o.Temp, o.NoUserNS = b.state.dir, t.path, b.noUserNS()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{childName}
 	cmd.Env = childEnv()
@@ -132,6 +134,9 @@ func (b *Builder) spawn(ctx context.Context, t *tempDir, o order, s streams, on 
 	err = <-started
 	_ = orderR.Close()
 	_ = eventW.Close()
+	if errors.Is(err, syscall.EPERM) {
+		return outcome{}, fmt.Errorf("%w: no right to make namespaces and mounts here; in a container, run it with: --privileged (docker, podman)", builder.ErrMissingTool)
+	}
 	if err != nil {
 		return outcome{}, fmt.Errorf("start build child: %w", err)
 	}

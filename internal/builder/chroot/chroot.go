@@ -11,9 +11,9 @@
 //
 // The child is this same program: main (and TestMain) must call Init first.
 //
-// Limits of memory and processes need a cgroup v2 tree with controllers delegated to
-// us; where there is none (Usable says so) Limits.MemoryBytes becomes an address
-// space limit of every process and Limits.Processes is not enforced.
+// Limits.MemoryBytes is the address space limit of every process of a build, not of all
+// together; Limits.Processes is not enforced. Both would need cgroup v2 controllers
+// delegated to us.
 package chroot
 
 import (
@@ -47,6 +47,9 @@ type Builder struct {
 	state *state
 	slots chan struct{}
 	logf  func(string, ...any)
+
+	// noUserNS is found out once, when the first child starts.
+	noUserNS func() bool
 }
 
 var _ builder.Builder = (*Builder)(nil)
@@ -63,7 +66,10 @@ func New(c Config) (*Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Builder{state: st, slots: make(chan struct{}, c.Slots), logf: c.Log}, nil
+	return &Builder{
+		state: st, slots: make(chan struct{}, c.Slots), logf: c.Log,
+		noUserNS: sync.OnceValue(func() bool { return !userNamespaces(context.Background()) }),
+	}, nil
 }
 
 // Open makes or finds the base root of t; it also removes what dead processes left behind.

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"reqpm/internal/builder"
 	"reqpm/internal/builder/conformance"
 )
 
@@ -40,4 +42,23 @@ func leftovers(state string) []string {
 		left = append(left, "directory "+e.Name())
 	}
 	return left
+}
+
+// Where users may not make namespaces, setpriv takes bubblewrap's place in becoming the build user.
+func TestWithoutUserNamespaces(t *testing.T) {
+	base := open(t)
+	if _, err := exec.LookPath("setpriv"); err != nil {
+		t.Skip("needs setpriv")
+	}
+	base.b.noUserNS = func() bool { return true }
+	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(base.b.state.dir) }})
+	var out strings.Builder
+	err := base.Run(t.Context(), builder.Command{Args: []string{"/bin/sh", "-c", "id -u; grep -h ^Cap[EPI] /proc/self/status | sort -u -k2 | wc -l; grep ^CapEff /proc/self/status"}, Stdout: &out})
+	if want := fmt.Sprintf("%d\n1\nCapEff:\t0000000000000000\n", buildUID); err != nil || out.String() != want {
+		t.Errorf("%q, %v; want %q: the build user without any capability", out.String(), err, want)
+	}
+	widget := mustBuild(t, base, specJob(t, "widget", "", "%build")).RPMs[0]
+	job := specJob(t, "user", "BuildRequires: widget\n", "%build\ntest -f /usr/share/reqpm-test/widget")
+	job.RPMs = []string{widget}
+	mustBuild(t, base, job)
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,7 +43,7 @@ func (w *worker) toolSandbox(ctx context.Context, asRoot bool, binds [][]string,
 		"resolv.conf", "ssl/certs", "ssl/openssl.cnf", "ca-certificates", "pki", "crypto-policies", "python3", "python3.11", "python3.12", "python3.13", "localtime"} {
 		a = append(a, "--ro-bind-try", "/etc/"+f, "/etc/"+f)
 	}
-	a = append(a, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--dir", "/var/tmp", "--dir", "/run")
+	a = append(a, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--dir", "/var/tmp", "--dir", "/run", "--dir", "/reqpm")
 	for _, b := range binds {
 		a = append(a, b...)
 	}
@@ -51,6 +52,10 @@ func (w *worker) toolSandbox(ctx context.Context, asRoot bool, binds [][]string,
 		for _, c := range []string{"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "SETUID", "SETGID", "SETFCAP", "SYS_CHROOT", "MKNOD"} {
 			a = append(a, "--cap-add", "CAP_"+c)
 		}
+	} else if w.NoUserNS {
+		a = append(a, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+		id := strconv.Itoa(buildUID)
+		args = append([]string{"setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--"}, args...)
 	} else {
 		a = append(a, "--unshare-user")
 	}
@@ -61,7 +66,7 @@ func (w *worker) toolSandbox(ctx context.Context, asRoot bool, binds [][]string,
 	cmd := exec.CommandContext(ctx, "bwrap", append(append(a, "--"), args...)...)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if !asRoot {
+	if !asRoot && !w.NoUserNS {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: buildUID, Gid: buildUID}
 	}
 	cmd.WaitDelay = 5 * time.Second

@@ -99,6 +99,9 @@ echo 'root:x:0:' > %{buildroot}/etc/group
 }
 
 func TestDNFBase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes many seconds")
+	}
 	tgt := tinyDistro(t)
 	b, err := New(Config{StateDir: t.TempDir(), Slots: 2, Log: t.Logf})
 	if err != nil {

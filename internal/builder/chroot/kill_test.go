@@ -40,6 +40,9 @@ func beVictim() {
 // kill -9 of the whole program at any moment leaves no process and no mount, and the
 // next one cleans up what lies around.
 func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes many seconds")
+	}
 	base := open(t)
 	state := base.b.state.dir
 	// Building layers, parsing and building all get their share of being killed in.

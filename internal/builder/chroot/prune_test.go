@@ -45,6 +45,9 @@ const inContainer = "REQPM_TEST_STATE"
 // In a container the state directory is often on an overlay, which cannot carry the upper
 // layer of another one.
 func TestStateOnOverlay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes many seconds")
+	}
 	hostTarget(t)
 	if _, err := exec.LookPath("unshare"); err != nil {
 		t.Skip("needs unshare to mount without a trace")

@@ -46,18 +46,24 @@ func buildEnv(dir string) []string {
 
 // bwrap starts c in the merged root as the build user: no network but loopback, no
 // capability, own PIDs, /proc, /dev and /tmp. bubblewrap itself runs as that user too
-// (in a user namespace of its own), so nothing inside is root's on the outside.
+// (in a user namespace of its own), so nothing inside is root's on the outside. Where
+// users may not make namespaces, root's bubblewrap gives everything away but the right
+// to become that user, and setpriv does.
 func (w *worker) bwrap(ctx context.Context, c sandboxed) *exec.Cmd {
 	if c.dir == "" {
 		c.dir = buildHome
 	}
 	id := strconv.Itoa(buildUID)
-	args := []string{
-		"--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
-		"--uid", id, "--gid", id, "--hostname", "reqpm",
-		"--bind", w.at, "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/dev/shm",
-		"--chdir", c.dir,
+	args := []string{"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
+		"--die-with-parent", "--new-session", "--clearenv", "--hostname", "reqpm"}
+	if w.NoUserNS {
+		args = append(args, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+		c.args = append([]string{"setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--"}, c.args...)
+	} else {
+		args = append(args, "--unshare-user", "--uid", id, "--gid", id)
 	}
+	args = append(args, "--bind", w.at, "/", "--dev", "/dev", "--proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp",
+		"--perms", "1777", "--tmpfs", "/dev/shm", "--chdir", c.dir)
 	for _, kv := range append(buildEnv(c.dir), c.env...) {
 		k, v, _ := strings.Cut(kv, "=")
 		args = append(args, "--setenv", k, v)
@@ -66,12 +72,22 @@ func (w *worker) bwrap(ctx context.Context, c sandboxed) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "bwrap", args...)
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, c.stdout, c.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Pdeathsig:  syscall.SIGKILL,
-		Credential: &syscall.Credential{Uid: buildUID, Gid: buildUID},
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if !w.NoUserNS {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: buildUID, Gid: buildUID}
 	}
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
+}
+
+// userNamespaces tries whether the build user can make a sandbox of its own: kernels and
+// AppArmor profiles (Ubuntu 24.04) may forbid it.
+func userNamespaces(ctx context.Context) bool {
+	cmd := exec.CommandContext(ctx, "bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
+		"--proc", "/proc", "--dev", "/dev", "/usr/bin/true")
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: buildUID, Gid: buildUID}}
+	return cmd.Run() == nil
 }
 
 // output runs c and returns its standard output (at most 16 MB); a non-zero end is an
