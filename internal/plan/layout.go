@@ -42,9 +42,10 @@ type box struct {
 	cols    int // columns of cards in a block
 	x, y    float64
 	w, h    float64
-	ins     []link // to the column on the left
-	outs    []link // to the column on the right
-	at      int    // place in its column, while columns are put in order
+	ins     []link  // to the column on the left
+	outs    []link  // to the column on the right
+	at      int     // place in its column, while columns are put in order
+	centre  float64 // mean place of its neighbours, meanwhile
 }
 
 // link ties two boxes of neighbouring columns; weight is how much it wants to be straight.
@@ -238,16 +239,28 @@ func (g *picture) fold(b *box, cols int) {
 	b.h = captionRoom + float64(rows)*(cardHeight+cardGap) - cardGap + blockPad
 }
 
-// makeColumns deals the boxes of every wave into one or more columns, for the height
+// shaping is how boxes are dealt: no column higher than height if it can be helped, and
+// blocks of n cards with about √(n÷stretch) columns.
+type shaping struct{ height, stretch float64 }
+
+// makeColumns deals the boxes of every wave into one or more columns, in the way
 // that brings the picture closest to the wanted shape.
 func (g *picture) makeColumns() {
 	waves := g.waves()
 	through := g.passing(len(waves))
-	best, bestScore := 0.0, math.Inf(1)
-	for height := 240.0; height < 12000; height *= 1.09 {
-		w, h := g.extent(g.deal(waves, through, height), through)
-		if score := math.Abs(math.Log((w + 2*margin) / (h + waveRoom + (headRoom+footRoom)*lettering(w)) / wantedRatio)); score < bestScore-1e-9 {
-			best, bestScore = height, score
+	var best shaping
+	bestScore := math.Inf(1)
+	for _, stretch := range []float64{5, 9, 16, math.Inf(1)} {
+		for height := 240.0; height < 12000; height *= 1.09 {
+			try := shaping{height, stretch}
+			w, h := g.extent(g.deal(waves, through, try), through)
+			w += 2 * margin
+			h += waveRoom + (headRoom+footRoom)*lettering(w)
+			// The wanted shape first, then little empty paper.
+			score := math.Abs(math.Log(w/h/wantedRatio)) + 0.3*math.Log(w*h)
+			if score < bestScore-1e-9 {
+				best, bestScore = try, score
+			}
 		}
 	}
 	g.columns = g.deal(waves, through, best)
@@ -288,20 +301,20 @@ func (g *picture) passing(waves int) []float64 {
 	return change[:waves]
 }
 
-// deal makes columns no higher than height where that is possible. Within a wave what
+// deal makes the columns. Within a wave what
 // nothing is built with stands left, so that only the lines of tools go on from the right.
-func (g *picture) deal(waves [][]int, through []float64, height float64) []*column {
+func (g *picture) deal(waves [][]int, through []float64, s shaping) []*column {
 	var columns []*column
 	for wave, boxes := range waves {
-		room := height - through[wave]*lineGap
+		room := s.height - through[wave]*lineGap
 		var ends, tools []int
 		total := 0.0
 		for _, i := range boxes {
 			b := g.boxes[i]
 			if b.shape == block {
 				rows := max(2, math.Floor((room-captionRoom)/(cardHeight+cardGap)))
-				cols := int(math.Ceil(float64(len(b.members)) / rows))
-				g.fold(b, min(cols, maxColumns))
+				n := float64(len(b.members))
+				g.fold(b, int(min(max(math.Ceil(n/rows), math.Round(math.Sqrt(n/s.stretch))), maxColumns)))
 			}
 			total += b.h + cardGap
 			if b.shape == block || len(g.children[b.members[0]]) == 0 && !g.onPath[b.members[0]] {

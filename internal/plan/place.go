@@ -61,7 +61,6 @@ func (g *picture) height01(b *box) float64 {
 // sortColumn orders a column by the mean place of each box's neighbours on one side;
 // a box without any keeps its place.
 func (g *picture) sortColumn(c *column, side func(*box) []link) {
-	centre := make(map[int]float64, len(c.boxes))
 	for _, i := range c.boxes {
 		b := g.boxes[i]
 		sum, n := 0.0, 0.0
@@ -72,9 +71,9 @@ func (g *picture) sortColumn(c *column, side func(*box) []link) {
 		if n == 0 {
 			sum, n = g.height01(b), 1
 		}
-		centre[i] = sum / n
+		b.centre = sum / n
 	}
-	slices.SortStableFunc(c.boxes, func(a, b int) int { return cmp.Compare(centre[a], centre[b]) })
+	slices.SortStableFunc(c.boxes, func(a, b int) int { return cmp.Compare(g.boxes[a].centre, g.boxes[b].centre) })
 	for at, i := range c.boxes {
 		g.boxes[i].at = at
 	}

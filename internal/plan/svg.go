@@ -56,6 +56,7 @@ func ElementID(name, version string) string {
 // drawing is one picture being written.
 type drawing struct {
 	g      *picture
+	left   float64 // the margin of header and legend, in their own scale
 	out    strings.Builder
 	ids    map[string]int // element ids given away, so that each is there once
 	needed map[ID][]Edge  // by what is required
@@ -65,6 +66,7 @@ func (d *drawing) draw(title string) {
 	g := d.g
 	width := max(g.width, minWidth) + 2*margin
 	scale := lettering(width)
+	d.left = margin / scale
 	head := math.Round(headRoom*scale) + waveRoom
 	height := head + g.height + math.Round(footRoom*scale)
 	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="reqpm-plan" width="%s" height="%s" viewBox="0 0 %s %s" role="img" aria-label="%s">`+"\n",
@@ -74,7 +76,7 @@ func (d *drawing) draw(title string) {
 	d.printf(`<g transform="scale(%s)">`+"\n", num(scale))
 	d.header(title, width/scale)
 	d.printf("</g>\n")
-	d.printf(`<g transform="translate(%s %s)">`+"\n", num(math.Round((width-g.width)/2)), num(head))
+	d.printf(`<g transform="translate(%s %s)">`+"\n", num(margin), num(head))
 	d.waves()
 	d.lines()
 	for i, b := range g.boxes {
@@ -111,19 +113,23 @@ func (d *drawing) header(title string, width float64) {
 			packages++
 		}
 	}
-	_, chain := g.plan.CriticalPath()
-	d.printf(`<text class="h1" x="%s" y="56">%s</text>`+"\n", num(margin), text(fit(title, 22, width-2*margin)))
-	d.printf(`<text class="sub" x="%s" y="80">%s</text>`+"\n", num(margin), text(fit(g.summary(), 13, width-2*margin)))
-	x := margin
-	d.printf(`<rect class="panel" x="%s.5" y="98.5" width="%d" height="62" rx="8"/>`+"\n", strconv.Itoa(int(margin)), 7*116)
+	_, seconds := g.plan.CriticalPath()
+	chain, work := duration(seconds), duration(g.plan.Work())
+	if count[Build] > 0 && seconds == 0 {
+		chain, work = "–", "–" // nothing is known about any build yet
+	}
+	d.printf(`<text class="h1" x="%s" y="56">%s</text>`+"\n", num(d.left), text(fit(title, 22, width-2*d.left)))
+	d.printf(`<text class="sub" x="%s" y="80">%s</text>`+"\n", num(d.left), text(fit(g.summary(), 13, width-2*d.left)))
+	x := d.left
+	d.printf(`<rect class="panel" x="%s" y="98.5" width="%d" height="62" rx="8"/>`+"\n", num(x+.5), 7*116)
 	for i, tile := range []struct{ number, label, class string }{
 		{strconv.Itoa(packages), "packages", ""},
 		{strconv.Itoa(len(g.nodes) - packages), "build tools", ""},
 		{strconv.Itoa(count[Build]), "to build", "build"},
 		{strconv.Itoa(count[Cached]), "cached", "cached"},
 		{strconv.Itoa(count[Failed]), "failed", "failed"},
-		{duration(chain), "longest chain", ""},
-		{duration(g.plan.Work()), "sum of builds", ""},
+		{chain, "longest chain", ""},
+		{work, "sum of builds", ""},
 	} {
 		class := "num " + tile.class
 		if tile.number == "0" {
@@ -143,6 +149,9 @@ func (g *picture) summary() string {
 	waves := 0
 	if len(g.columns) > 0 {
 		waves = g.columns[len(g.columns)-1].wave + 1
+	}
+	if waves == 0 {
+		return "Nothing to build"
 	}
 	s := plural(waves, "wave") + " of builds"
 	if len(g.path) < 2 {
@@ -166,8 +175,8 @@ func (d *drawing) waves() {
 				nodes += len(g.boxes[b].members)
 			}
 		}
-		d.printf(`<text class="wave" x="%s" y="-22">Wave %d <tspan class="dim">· %d</tspan></text><path class="rule" d="M%s -11.5H%s"/>`+"\n",
-			num(left), wave+1, nodes, num(left), num(right))
+		d.printf(`<text class="wave" transform="translate(%s -22) scale(%s)">Wave %d <tspan class="dim">· %d</tspan></text><path class="rule" d="M%s -11.5H%s"/>`+"\n",
+			num(left), num(margin/d.left), wave+1, nodes, num(left), num(right))
 	}
 }
 
@@ -406,8 +415,8 @@ func (d *drawing) legend(width float64) {
 	for v := range d.g.nodes {
 		there[d.class(v)] = true
 	}
-	d.printf(`<path class="rule" d="M%s %sH%s"/>`+"\n", num(margin), num(y-24.5), num(width-margin))
-	x := margin
+	d.printf(`<path class="rule" d="M%s %sH%s"/>`+"\n", num(d.left), num(y-24.5), num(width-d.left))
+	x := d.left
 	for _, k := range []struct{ class, icon, label string }{
 		{"build", "reqpm-build", "Package to build"}, {"build tool", "reqpm-build", "Tool to build"},
 		{"cached", "reqpm-cached", "Cached package"}, {"cached tool", "reqpm-cached", "Cached tool"},
