@@ -17,8 +17,10 @@ func (r *reader) parseRequirement(loc location, text string, editable bool) (q R
 	body, marker := cutMarker(text)
 	switch scheme := urlScheme(body); {
 	case hasName(body):
-		q, warnings, err = r.parseNamed(loc, text)
-		marker = "" // pep508 has read it
+		// pip takes the first semicolon here, though PEP 508 lets an address have one.
+		body, marker, _ = strings.Cut(text, ";")
+		q, warnings, err = r.parseNamed(loc, body)
+		marker = strings.TrimFunc(marker, isSpace)
 		if err == nil && editable && q.VCS == "" && q.Path == "" {
 			err = errors.New("an editable requirement is a project folder or a repository (git+https://…)")
 		}
@@ -38,11 +40,13 @@ func (r *reader) parseRequirement(loc location, text string, editable bool) (q R
 	case editable || looksLikePath(body):
 		q, err = r.parsePath(loc, body)
 	default:
-		q.Requirement, err = pep508.Parse(text)
-		marker = ""
-		if err != nil {
+		if marker == "" {
+			text = body // "name;" is not PEP 508, but pip takes it
+		}
+		if q.Requirement, err = pep508.Parse(text); err != nil {
 			err = explain(text, err)
 		}
+		marker = ""
 	}
 	if err == nil && marker != "" {
 		q.Marker, err = pep508.ParseMarker(marker)
@@ -57,7 +61,7 @@ func cutMarker(text string) (body, marker string) {
 	if strings.Contains(text, "://") || urlScheme(text) == "file" {
 		i = -1
 		for j := 0; j < len(text); j++ {
-			if text[j] == ';' && (j+1 < len(text) && isBlank(text[j+1]) || j > 0 && isBlank(text[j-1])) {
+			if text[j] == ';' && (j+1 == len(text) || isBlank(text[j+1]) || j > 0 && isBlank(text[j-1])) {
 				i = j
 				break
 			}
@@ -204,6 +208,9 @@ func vcsHint(scheme string) string {
 func parseVCS(text string) (q Requirement, warnings []string, err error) {
 	address, fragment, _ := strings.Cut(text, "#")
 	address, extras := cutExtras(address)
+	if strings.ContainsAny(text, " \t") {
+		return q, nil, errors.New("the address holds white space; a marker is written behind \" ; \"")
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return q, nil, fmt.Errorf("not a usable repository address: %w%s", withoutURL(err), scpHint(address))
@@ -232,15 +239,15 @@ func scpHint(address string) string {
 func parseArchiveURL(text string) (q Requirement, warnings []string, err error) {
 	address, fragment, _ := strings.Cut(text, "#")
 	address, extras := cutExtras(address)
+	if strings.ContainsAny(text, " \t") {
+		return q, nil, errors.New("the address holds white space; a marker is written behind \" ; \"")
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return q, nil, fmt.Errorf("not a usable address: %w", withoutURL(err))
 	}
 	if u.Hostname() == "" {
 		return q, nil, errors.New("the address names no host")
-	}
-	if strings.ContainsAny(address, " \t") {
-		return q, nil, errors.New("the address holds white space; a marker is written behind \" ; \"")
 	}
 	q.URL = address
 	if q.Name, err = wheelName(path.Base(u.Path)); err != nil {

@@ -41,22 +41,18 @@ func (r *reader) parseLine(ctx context.Context, loc location, at Position, raw s
 	}
 	requirement, optionText := breakLine(text)
 	var opts []option
-	var rest string
 	if optionText != "" {
 		var err error
-		if opts, rest, err = parseOptions(optionText); err != nil {
+		if opts, err = parseOptions(optionText); err != nil {
 			l.fail(raw, err)
 			return
 		}
 	}
 	if requirement != "" {
-		if rest != "" {
-			l.warn("%s behind the options is ignored", quote(rest))
-		}
 		l.requirement(requirement, opts)
 		return
 	}
-	l.options(ctx, opts, rest)
+	l.options(ctx, opts)
 }
 
 // requirement reads a requirement and the options that may follow one.
@@ -67,6 +63,7 @@ func (l *line) requirement(text string, opts []option) {
 	}
 	var hashes []string
 	for _, o := range opts {
+		l.ignored(o.rest)
 		switch o.name {
 		case "--hash":
 			h, err := checkHash(o.value)
@@ -131,18 +128,23 @@ func (l *line) checkConstraint(q *Requirement) error {
 	return nil
 }
 
-// options acts on a line without a plain requirement.
-func (l *line) options(ctx context.Context, opts []option, rest string) {
+// ignored warns of words that belong to no option.
+func (l *line) ignored(rest string) {
 	if rest != "" {
-		if last := len(opts) - 1; last >= 0 && opts[last].name == "--editable" && strings.ContainsAny(rest[:1], ";@") {
+		l.warn("%s is ignored: an option takes one value (with quotation marks where it holds spaces)", quote(rest))
+	}
+}
+
+// options acts on a line without a plain requirement.
+func (l *line) options(ctx context.Context, opts []option) {
+	for _, o := range opts {
+		if o.name == "--editable" && o.rest != "" && strings.ContainsAny(o.rest[:1], ";@") {
 			// pip drops the marker of an editable, and an address behind "name @", without
 			// a word; what was meant is clear.
-			opts[last].value += " " + rest
-		} else {
-			l.warn("%s is ignored: an option takes one value (with quotation marks where it holds spaces)", quote(rest))
+			o.value += " " + o.rest
+			o.rest = ""
 		}
-	}
-	for _, o := range opts {
+		l.ignored(o.rest)
 		switch o.name {
 		case "--requirement", "--constraint":
 			l.include(ctx, o.value, o.name == "--constraint")

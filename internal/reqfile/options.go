@@ -11,6 +11,7 @@ import (
 type option struct {
 	name  string // the long form
 	value string
+	rest  string // words behind it that are neither an option nor a value, as written
 }
 
 // optionSpec is one option pip knows in requirement files.
@@ -58,41 +59,49 @@ func knownOptions() []optionSpec {
 	}
 }
 
-// parseOptions reads the option part of a line. rest is what stands behind the
-// first word that is neither an option nor a value, as written; it is "" as a
-// rule.
-func parseOptions(text string) (opts []option, rest string, err error) {
+// parseOptions reads the option part of a line, which starts with a dash.
+func parseOptions(text string) ([]option, error) {
 	words, err := splitWords(text)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
+	var opts []option
 	specs := knownOptions()
 	for i := 0; i < len(words); i++ {
 		word := words[i]
-		if !strings.HasPrefix(word.value, "-") || word.value == "-" {
-			return opts, text[word.start:], nil
+		if len(opts) > 0 && (!strings.HasPrefix(word.value, "-") || word.value == "-") {
+			end := len(text)
+			for ; i+1 < len(words); i++ {
+				if next := words[i+1]; strings.HasPrefix(next.value, "-") && next.value != "-" {
+					end = next.start
+					break
+				}
+			}
+			last := &opts[len(opts)-1]
+			last.rest = strings.TrimFunc(last.rest+" "+text[word.start:end], isSpace)
+			continue
 		}
 		name, value, attached := cutOption(word.value)
 		spec, err := findOption(specs, name)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		switch {
 		case !spec.takes && attached:
-			return nil, "", fmt.Errorf("option %s takes no value", name)
+			return nil, fmt.Errorf("option %s takes no value", name)
 		case spec.takes && !attached:
 			i++
 			if i == len(words) {
-				return nil, "", fmt.Errorf("option %s needs a value", name)
+				return nil, fmt.Errorf("option %s needs a value", name)
 			}
 			value = words[i].value
 		}
 		if spec.takes && value == "" {
-			return nil, "", fmt.Errorf("option %s has an empty value", name)
+			return nil, fmt.Errorf("option %s has an empty value", name)
 		}
 		opts = append(opts, option{name: spec.names[0], value: value})
 	}
-	return opts, "", nil
+	return opts, nil
 }
 
 // cutOption splits --name=value and -nvalue.
