@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,4 +117,14 @@ func helloJob(t testing.TB) builder.Job {
 	src := tarball(t, "hello-1.2", "hello.py", "from . import _hello\ndef greet():\n    return _hello.answer()\n", "_hello.c", helloC,
 		"METADATA", "Metadata-Version: 2.1\nName: Hello.World\nVersion: 1.2.0\nRequires-Dist: other_thing[fast] >= 2.0\nRequires-Dist: never; python_version < '3'\n")
 	return builder.Job{Name: "hello 1.2", Spec: "testdata/hello.spec", Sources: []string{src}, ResultDir: filepath.Join(t.TempDir(), "out")}
+}
+
+// asBuildError is err as the *builder.BuildError it must be.
+func asBuildError(t testing.TB, err error) *builder.BuildError {
+	t.Helper()
+	var be *builder.BuildError
+	if !errors.As(err, &be) {
+		t.Fatalf("error %v; want a *BuildError", err)
+	}
+	return be
 }

@@ -53,7 +53,12 @@ func (t *tempDir) remove() error {
 	return errors.Join(err, t.lock.Close())
 }
 
-// sweep removes the temporary directories of processes that are gone.
+// orphanAge is how old a directory without a lock must be before it counts as dead.
+const orphanAge = time.Hour
+
+// sweep removes the temporary directories of processes that are gone. The rule is for
+// everybody who shares the directory: make a directory in tmp/ with tmp.lock shared, hold a
+// lock on the file "lock" in it for as long as it is used.
 func (s *state) sweep(logf func(string, ...any)) {
 	gate, err := lockFile(filepath.Join(s.dir, "tmp.lock"), unix.LOCK_EX)
 	if err != nil {
@@ -68,6 +73,9 @@ func (s *state) sweep(logf func(string, ...any)) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(s.tmp(), e.Name())
+		if info, err := e.Info(); err != nil || !exists(filepath.Join(path, "lock")) && time.Since(info.ModTime()) < orphanAge {
+			continue // somebody else's, or gone
+		}
 		lock, err := lockFile(filepath.Join(path, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			continue // its owner lives
