@@ -174,6 +174,7 @@ func (b *building) rpmbuild(ctx context.Context) error {
 		args = append(args, "--define", "_smp_build_ncpus "+strconv.Itoa(b.o.CPUs))
 	}
 	args = append(args, filepath.Join(buildHome, "SPECS", filepath.Base(b.o.Spec)))
+	b.buildLog.forget()
 	sink := &phaseWriter{w: b.buildLog, clock: b.phases}
 	return exitError(b.bwrap(ctx, sandboxed{args: args, stdout: sink, stderr: sink}).Run(), "")
 }

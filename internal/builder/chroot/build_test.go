@@ -125,6 +125,14 @@ func TestBuildRequirements(t *testing.T) {
 		job.ResultDir += "-again"
 		mustBuild(t, base, job)
 	})
+	t.Run("a failure after generated ones is the build's", func(t *testing.T) {
+		job := specJob(t, "dynamic", "", "%generate_buildrequires\necho gadget\n%build\nexit 3")
+		job.RPMs = []string{widget, gadget}
+		_, err := base.Build(t.Context(), job)
+		if be := asBuildError(t, err); be.Cause != builder.CauseBuild || be.Phase != builder.PhaseBuild || len(be.Missing) > 0 {
+			t.Errorf("%s in %s, missing %q; want %s in build", be.Cause, be.Phase, be.Missing, builder.CauseBuild)
+		}
+	})
 	t.Run("generated and missing", func(t *testing.T) {
 		_, err := base.Build(t.Context(), specJob(t, "hopeless", "", "%generate_buildrequires\necho 'python3.99dist(nobody) >= 3'\n%build"))
 		var be *builder.BuildError

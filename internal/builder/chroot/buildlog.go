@@ -64,6 +64,13 @@ func (l *boundedLog) tail() string {
 	return l.end.String()
 }
 
+// forget empties the remembered end: what an earlier round said must not explain this one.
+func (l *boundedLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end.buf = l.end.buf[:0]
+}
+
 func (l *boundedLog) Close() error { return l.f.Close() }
 
 // watch makes a context that ends, with a cause that says why, after total, or when no
