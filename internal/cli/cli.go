@@ -61,8 +61,10 @@ order, and publishes a signed dnf repository that provably installs.
   reqpm doctor`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
@@ -77,7 +79,31 @@ order, and publishes a signed dnf repository that provably installs.
 		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newSpecCommand(),
 		a.newTargetsCommand(), a.newDoctorCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newVersionCommand(),
 	)
+	for _, sub := range cmd.Commands() {
+		sub.Args = usageOf(sub.Args)
+	}
 	return cmd
+}
+
+// usageOf makes the complaint of an argument check a mistake on the command line.
+func usageOf(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		near = fmt.Sprintf("; did you mean %q?", names[0])
+	}
+	return usagef("unknown command %q%s\nSee 'reqpm --help'", args[0], near)
 }
 
 func (a *app) printJSON(v any) error {

@@ -82,7 +82,7 @@ func as[E error](err error) bool {
 
 // printError says what went wrong, once, as text or as the last JSON line.
 func (a *app) printError(err error, code int) {
-	if a.global.json {
+	if a.global.json && !as[silent](err) {
 		doc := map[string]any{"event": "error", "message": err.Error(), "exit": code}
 		if conflict, ok := errors.AsType[*solve.Conflict](err); ok {
 			doc["requirements"] = conflictRequirements(conflict)

@@ -183,7 +183,11 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string) (*i
 	if cfg.ExcludeNewer, err = parseDate(o.excludeNewer); err != nil {
 		return nil, err
 	}
-	return index.New(cfg)
+	client, err := index.New(cfg)
+	if _, disk := errors.AsType[*fs.PathError](err); err != nil && !disk {
+		return nil, usageError{err}
+	}
+	return client, err
 }
 
 func places(url string, extra, findLinks []string) index.Places {

@@ -46,15 +46,16 @@ type conflictJSON struct {
 }
 
 type conflictRequirement struct {
-	Text string `json:"text"`
-	File string `json:"file"`
-	Line int    `json:"line"`
+	Text    string `json:"text"`
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Package string `json:"package,omitempty"` // who asks, when it is no line of the user's own
 }
 
 func conflictRequirements(c *solve.Conflict) []conflictRequirement {
 	list := []conflictRequirement{}
 	for _, o := range c.Origins {
-		list = append(list, conflictRequirement{Text: o.Text, File: o.File, Line: o.Line})
+		list = append(list, conflictRequirement{Text: o.Text, File: o.File, Line: o.Line, Package: strings.TrimSpace(o.Package + " " + o.Version)})
 	}
 	return list
 }

@@ -97,7 +97,7 @@ func (g *gather) add(ctx context.Context, b *pkgBuild) {
 // fatal tells errors of the whole run (the index is down, the base root cannot be
 // made) from those of one package.
 func fatal(err error) bool {
-	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrOffline) || errors.Is(err, errBase)
+	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrOffline) || errors.Is(err, errBase) || machineTrouble(err)
 }
 
 // facts learns what the build of b needs and adds those packages in turn.
@@ -134,10 +134,20 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	backend := g.p.wanted(hook)
 	b.requires = append(slices.Clone(system), backend...)
 	if b.root, err = g.p.hooks.solveTools(ctx, b.requires, b.name); err != nil {
-		return err
+		return offerWaysOut(err)
 	}
 	b.edges = buildEdges(b.id, b.root, system, backend)
 	return nil
+}
+
+// offerWaysOut adds what a user can do about build requirements that cannot be had.
+func offerWaysOut(err error) error {
+	conflict, ok := errors.AsType[*solve.Conflict](err)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%w\n--drop-build-requirement NAME leaves a build requirement out; "+
+		"--build-constraint 'NAME<VERSION' takes an older build tool", conflict)
 }
 
 func (g *gather) addTool(ctx context.Context, tool solve.Chosen) error {

@@ -111,6 +111,10 @@ func (c *candidates) Candidates(ctx context.Context, name string) ([]solve.Candi
 // Requires implements solve.Source.
 func (c *candidates) Requires(ctx context.Context, name string, v pep440.Version) ([]pep508.Requirement, error) {
 	m, err := c.Metadata(ctx, name, v)
+	if fatal(err) || errors.Is(err, index.ErrHash) {
+		// An older version would be taken instead, and the lock hang on the network's mood.
+		return nil, fmt.Errorf("%w: %s %s: %w", solve.ErrFatal, name, v, err)
+	}
 	if err != nil {
 		return nil, err
 	}

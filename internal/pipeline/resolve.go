@@ -53,8 +53,8 @@ type Artifact struct {
 type RequiredBy struct {
 	Name        string    `json:"name"`
 	Requirement string    `json:"requirement"`
-	File        string    `json:"file,omitempty"`
-	Line        int       `json:"line,omitempty"`
+	File        string    `json:"file"`
+	Line        int       `json:"line"`
 	Edge        plan.Kind `json:"edge"`
 }
 
@@ -114,7 +114,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Warnings: solution.Warnings, project: in.Project}
+	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Packages: []Locked{}, Warnings: solution.Warnings, project: in.Project}
 	edges := edgesByTarget(solution.Edges)
 	for _, chosen := range solution.Packages {
 		locked, err := p.lockOne(ctx, chosen, edges[chosen.Name])

@@ -57,7 +57,7 @@ type Prepared struct {
 
 // Prepare checks out, analyses and resolves.
 func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) {
-	p.stage("source", "check out "+req.Source.URL)
+	p.stage("source", "check out "+source.Redacted(req.Source.URL))
 	checkout, err := source.Fetch(ctx, req.Source)
 	if err != nil {
 		return nil, err

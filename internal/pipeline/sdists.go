@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,6 +55,9 @@ func (p *Pipeline) download(ctx context.Context, f index.File) (string, error) {
 		return path, nil
 	}
 	path, err := p.cfg.Index.Download(ctx, f)
+	if errors.Is(err, index.ErrNotFound) { // its own page lists it
+		err = fmt.Errorf("%w: %w", index.ErrUnavailable, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("download %s: %w", f.Filename, err)
 	}

@@ -222,3 +222,6 @@ var userinfo = regexp.MustCompile(`//[^/@]*@`)
 func withoutUserinfo(raw string) string {
 	return userinfo.ReplaceAllString(raw, "//***@")
 }
+
+// Redacted is an address fit for people and logs: without what may be a password.
+func Redacted(raw string) string { return withoutUserinfo(raw) }
