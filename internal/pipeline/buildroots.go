@@ -129,7 +129,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 			return err
 		}
 		// The build itself will say better what is wrong than a failing question does.
-		g.p.warn("plan", fmt.Sprintf("%s: its build backend could not be asked what it needs: %v", b.id, err))
+		g.p.warn("plan", fmt.Sprintf("%s: its build backend could not be asked what it needs: %s", b.id, lastLine(err.Error())))
 	}
 	backend := g.p.wanted(hook)
 	b.requires = append(slices.Clone(system), backend...)

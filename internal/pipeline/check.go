@@ -50,7 +50,7 @@ func archMistake(err error) error {
 	if !ok {
 		return err
 	}
-	for _, sign := range []string{"Arch dependent binaries in noarch package", "reqpm: compiled files in a noarch package"} {
+	for _, sign := range []string{"Arch dependent binaries in noarch package", "the package is noarch, but its wheel holds compiled files"} {
 		if strings.Contains(be.Tail, sign) {
 			return &archError{noarch: false}
 		}

@@ -97,6 +97,11 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 		return err
 	}
 	in := p.specInput(b)
+	if b.file.Kind == index.Wheel {
+		if err := p.fromWheel(&in, b, archive); err != nil {
+			return err
+		}
+	}
 	open, err := spec.Write(in)
 	if err != nil {
 		return err
@@ -116,9 +121,9 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	for _, warning := range out.Warnings {
 		p.cfg.Log.Warn("spec", "package", b.id, "warning", warning)
 	}
-	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided}
+	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided || in.Wheel}
 	b.spec.sources = []sourceFile{{name: b.file.Filename, path: archive, sha256: fileKey(b.file)}}
-	if p.Target().RPM.Style == target.StyleDriver {
+	if slices.Contains(out.Sources, sdist.DriverName) {
 		b.spec.sources = append(b.spec.sources, sourceFile{name: sdist.DriverName, data: sdist.Driver(), sha256: digest(string(sdist.Driver()))})
 	}
 	return nil
@@ -166,6 +171,19 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 		in.Extras = append(in.Extras, spec.Extra{Name: name, Requires: extraRequirements(b.meta, name, t)})
 	}
 	return in
+}
+
+// fromWheel makes the spec unpack a wheel that somebody allowed in place of a build.
+func (p *Pipeline) fromWheel(in *spec.Input, b *pkgBuild, archive string) error {
+	wheel, err := sdist.ReadWheel(archive)
+	if err != nil {
+		return err
+	}
+	pure := wheel.Pure && !wheel.Native
+	in.Wheel, in.Noarch = true, &pure
+	in.Facts = sdist.Facts{Archive: b.file.Filename, TopDir: b.name + "-" + b.version}
+	in.SHA256, in.License = b.file.SHA256, ""
+	return nil
 }
 
 // rootRequirements are the build requirements written into a spec: the direct ones, and by

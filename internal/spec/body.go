@@ -112,6 +112,10 @@ func (p *page) describe() {
 }
 
 func (p *page) prep() {
+	if p.in.Wheel {
+		p.lines("", "%prep", "# This package was not built from source: its index has no source distribution of it.", "%setup -q -c -T")
+		return
+	}
 	p.lines("", "%prep", "%autosetup -p1 -n "+p.in.Facts.TopDir)
 }
 
@@ -181,6 +185,11 @@ func (p *page) driver() {
 	}
 	if p.t.Kind != target.Host {
 		install[2] += " --no-compile" // brp-python-bytecompile does that
+	}
+	if p.in.Wheel {
+		p.lines("mkdir .reqpm-dist && cp -p %{SOURCE0} .reqpm-dist/", "", "%install", strings.Join(install, " \\\n"), "", "%files -f reqpm-files.list")
+		p.extraFiles()
+		return
 	}
 	p.lines("# --expect: a backend too old for the metadata builds UNKNOWN-0.0.0 and calls it a success.",
 		"%{__python3} %{SOURCE1} wheel .reqpm-dist --expect '%{pypi_name}' '%{pypi_version}'",

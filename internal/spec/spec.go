@@ -26,6 +26,7 @@ import (
 type Input struct {
 	Target   target.Target
 	Style    target.Style      // "" means the target's; StyleDriver works everywhere
+	Wheel    bool              // Source0 is a wheel, unpacked and not built: somebody allowed it
 	Facts    sdist.Facts       // of the unpacked sdist
 	Metadata metadata.Metadata // of the package as it will be built
 	SHA256   string            // of the sdist, for a comment; lower case hex, may be empty
@@ -133,6 +134,9 @@ func prepare(in Input) (*page, error) {
 	p := &page{in: in, t: in.Target, style: in.Style}
 	if p.style == "" {
 		p.style = in.Target.RPM.Style
+	}
+	if in.Wheel {
+		p.style = target.StyleDriver // the macros know sources only
 	}
 	version := in.Metadata.Version
 	if version.IsZero() {
