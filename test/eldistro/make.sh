@@ -10,6 +10,12 @@ fi
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
+case $out in
+*[!A-Za-z0-9/._-]*)
+	echo "$0: $out: only letters, digits and . _ - may be in the path; it becomes part of a URL and of macros" >&2
+	exit 2
+	;;
+esac
 
 for tool in apt-get apt-cache dpkg-deb rpmbuild createrepo_c tar python3 flock; do
 	command -v "$tool" >/dev/null || {
