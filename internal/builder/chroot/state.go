@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,8 +54,14 @@ func (t *tempDir) remove() error {
 	return errors.Join(err, t.lock.Close())
 }
 
-// orphanAge is how old a directory without a lock must be before it counts as dead.
+// orphanAge is how old a directory without a lock must be before it counts as dead, when its
+// name does not show that it was made by the rule.
 const orphanAge = time.Hour
+
+// byTheRule are the names of directories that are made while tmp.lock is held: newTemp's,
+// and internal/pipeline's. While we hold tmp.lock alone, one of them without a lock is
+// the rest of a removal or a beginning that a kill cut short.
+var byTheRule = regexp.MustCompile(`^([a-z]+-[0-9a-f]{12}|line-[0-9]+)$`)
 
 // sweep removes the temporary directories of processes that are gone. The rule is for
 // everybody who shares the directory: make a directory in tmp/ with tmp.lock shared, hold a
@@ -73,8 +80,12 @@ func (s *state) sweep(logf func(string, ...any)) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(s.tmp(), e.Name())
-		if info, err := e.Info(); err != nil || !exists(filepath.Join(path, "lock")) && time.Since(info.ModTime()) < orphanAge {
-			continue // somebody else's, or gone
+		info, err := e.Info()
+		if err != nil {
+			continue // gone
+		}
+		if !exists(filepath.Join(path, "lock")) && !byTheRule.MatchString(e.Name()) && time.Since(info.ModTime()) < orphanAge {
+			continue // somebody else's
 		}
 		lock, err := lockFile(filepath.Join(path, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {

@@ -23,6 +23,14 @@ func TestSweep(t *testing.T) {
 	if err := dead.lock.Close(); err != nil { // as the end of its process does
 		t.Fatal(err)
 	}
+	// Killed while it removed its directory: the lock went before the rest.
+	halfway, err := s.newTemp("run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(halfway.path, "lock")); err != nil {
+		t.Fatal(err)
+	}
 	fresh, old := filepath.Join(s.tmp(), "fresh"), filepath.Join(s.tmp(), "old")
 	for _, d := range []string{fresh, old} {
 		if err := os.Mkdir(d, 0o755); err != nil {
@@ -34,7 +42,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.sweep(t.Logf)
-	for path, stays := range map[string]bool{living.path: true, dead.path: false, fresh: true, old: false} {
+	for path, stays := range map[string]bool{living.path: true, dead.path: false, halfway.path: false, fresh: true, old: false} {
 		if exists(path) != stays {
 			t.Errorf("%s: still there %v; want %v", filepath.Base(path), exists(path), stays)
 		}
