@@ -223,7 +223,7 @@ func leftovers(state string) []string {
 		rel, _ := filepath.Rel(state, path)
 		name := d.Name()
 		scratch := strings.HasPrefix(rel, "tmp/")
-		unfinished := strings.HasPrefix(name, ".new-") || strings.HasPrefix(name, ".tmp") || strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, ".part")
+		unfinished := strings.HasPrefix(name, ".new-") || strings.HasPrefix(name, ".tmp") || strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, ".part") || strings.HasSuffix(name, ".partial")
 		if scratch || unfinished {
 			list = append(list, rel)
 			if d.IsDir() {

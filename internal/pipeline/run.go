@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -70,14 +71,19 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 	if err != nil {
 		return prepared, err
 	}
-	if prepared.Analysis, err = p.Analyze(ctx, tree, req.Wanted); err != nil {
+	prepared.Analysis, err = p.Analyze(ctx, tree, req.Wanted)
+	nothing := err
+	if errors.Is(err, ErrNoRequirements) && !req.Wanted.NoProject && hasBuildSystem(checkout.Dir) {
+		err = nil // its build backend knows what it needs: setup.py alone says it to nobody else
+	}
+	if err != nil {
 		return prepared, err
 	}
 	in := Input{Set: prepared.Analysis.Set, Ignore: req.Wanted.Ignore}
 	if !req.Wanted.NoProject {
 		if in.Project, err = p.Package(ctx, checkout); err != nil {
-			if ctx.Err() != nil || fatal(err) {
-				return prepared, err
+			if ctx.Err() != nil || fatal(err) || nothing != nil {
+				return prepared, errors.Join(nothing, err)
 			}
 			p.warn("analyze", fmt.Sprintf("the project itself is not packaged, its requirements are: %v", err))
 		}

@@ -4,6 +4,9 @@ import base64, hashlib, importlib, json, os, time, zipfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(HERE, "package.json"), encoding="utf-8") as f:
     P = json.load(f)
+if P["fault"] == "wrong-wheel-name":
+    P["metadata"] = P["metadata"].replace("Name: ", "Name: somebody-else-", 1)
+    P["stem"] = "somebody_else_" + P["stem"]
 
 
 def get_requires_for_build_wheel(config_settings=None):
@@ -40,8 +43,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         time.sleep(P["seconds"])
     if P["fault"] == "build-fails":
         raise SystemExit("this build fails on purpose")
-    stem = "somebody_else" if P["fault"] == "wrong-wheel-name" else P["stem"]
-    name = "%s-%s-py3-none-any.whl" % (stem, P["version"])
+    name = "%s-%s-py3-none-any.whl" % (P["stem"], P["version"])
     files = {k: v.encode() for k, v in _texts().items()}
     for path in P["files"]:
         with open(path, "rb") as f:
