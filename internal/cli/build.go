@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -53,6 +54,9 @@ func (a *app) runBuild(ctx context.Context, o buildOptions, where string) error 
 	if o.dryRun {
 		return a.runPlan(ctx, planOptions{projectOptions: o.projectOptions}, where)
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	state, err := a.stateDir()
 	if err != nil {
 		return err
@@ -70,7 +74,11 @@ func (a *app) runBuild(ctx context.Context, o buildOptions, where string) error 
 	progress.Close()
 	if summary.Logs != "" || err == nil {
 		if a.global.json {
-			_ = a.printJSON(summary)
+			_ = a.printJSON(struct { // the last line, whatever happened
+				pipeline.Summary
+				Error string `json:"error,omitempty"`
+			}{summary, errorText(err)})
+			err = quietly(err)
 		} else {
 			a.printSummary(summary)
 		}
@@ -79,11 +87,48 @@ func (a *app) runBuild(ctx context.Context, o buildOptions, where string) error 
 	case err != nil:
 		return err
 	case len(summary.Failed)+len(summary.Blocked) > 0:
-		return errBuilds
+		return silent{errBuilds}
 	case !summary.OK():
-		return fmt.Errorf("%w: %s", errProof, proofText(summary.Proof))
+		return silent{fmt.Errorf("%w: %s", errProof, proofText(summary.Proof))}
 	}
 	return nil
+}
+
+// folderName is what a project or a channel may be called: it becomes a folder, a part of a
+// repository's name and of an RPM's.
+var folderName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// check refuses before anything is built what would only be refused at the end.
+func (o *buildOptions) check() error {
+	for option, name := range map[string]string{"--name": o.name, "--channel": o.channel} {
+		if name != "" && !folderName.MatchString(name) {
+			return usagef("%s %q: lower-case letters, digits and . _ - only, 64 at most", option, name)
+		}
+	}
+	if o.keyFile != "" {
+		if _, err := repo.OpenKey("", o.keyFile); err != nil {
+			return usageError{err}
+		}
+	}
+	if o.noProof && o.proofCommand != "" {
+		return usagef("--proof-command is run in the proof, which --no-proof leaves out")
+	}
+	return nil
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// quietly marks an error as told in JSON.
+func quietly(err error) error {
+	if err == nil {
+		return nil
+	}
+	return silent{err}
 }
 
 func proofText(p *pipeline.Proof) string {

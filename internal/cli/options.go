@@ -131,10 +131,13 @@ func (a *app) stateDir() (string, error) {
 		dir = filepath.Join(cmp.Or(os.Getenv("XDG_STATE_HOME"), filepath.Join(home, ".local", "state")), "reqpm")
 	}
 	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
 	}
-	return dir, os.MkdirAll(dir, 0o755)
+	if err != nil {
+		return "", usagef("state directory: %w\nName another one with --state", err)
+	}
+	return dir, nil
 }
 
 // findTarget looks a target up among the user's own, the shipped ones and this machine.
@@ -223,6 +226,9 @@ func parseDate(s string) (time.Time, error) {
 
 // openPipeline wires a pipeline from the options.
 func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pipeline.Event)) (*pipeline.Pipeline, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	state, err := a.stateDir()
 	if err != nil {
 		return nil, err
@@ -237,7 +243,7 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 	}
 	b, err := a.newBuilder(state, o.slots)
 	if err != nil {
-		return nil, err
+		return nil, usageError{err} // it does no more yet than look at the state directory
 	}
 	constraints, err := parseRequirements("--build-constraint", o.buildConstraints)
 	if err != nil {
@@ -275,6 +281,19 @@ func normalNames(names []string) []string {
 		normal = append(normal, pep508.NormalizeName(n))
 	}
 	return normal
+}
+
+// check refuses values that would be read as something else than meant.
+func (o *projectOptions) check() error {
+	for _, allowed := range o.allowSource {
+		if allowed != "loopback" && allowed != "http" && allowed != "local" {
+			return usagef("--allow-source %q is none of: loopback, http, local", allowed)
+		}
+	}
+	if o.slots < 0 || o.timeout < 0 || o.idle < 0 {
+		return usagef("--slots, --timeout and --idle-timeout cannot be negative")
+	}
+	return nil
 }
 
 // request is what a run starts from; where is the command's argument, "" for the current folder.

@@ -68,8 +68,8 @@ func (a *app) runPlan(ctx context.Context, o planOptions, where string) error {
 		return json.NewEncoder(a.stdout).Encode(work.Plan)
 	case o.dot != "":
 		return a.writeOut(o.dot, work.Plan.DOT())
-	case o.svg != "" && false:
-		return a.writeOut(o.svg, "")
+	case o.svg != "":
+		return a.writeOut(o.svg, work.Plan.SVG(prepared.Project+" on "+prepared.Lock.Target))
 	}
 	a.sayFiles(prepared)
 	a.printPlan(work, p.Slots())

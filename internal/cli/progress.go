@@ -55,7 +55,7 @@ func (p *progress) Event(e pipeline.Event) {
 	case p.app.global.json:
 		_ = p.app.printJSON(e)
 	case p.live != nil && !p.done:
-		p.live.event(e, plainLine(e, p.app.global.verbose))
+		p.live.event(e, plainText(plainLine(e, p.app.global.verbose)))
 	default:
 		if line := plainLine(e, p.app.global.verbose); line != "" {
 			p.app.say("%s", line)

@@ -12,6 +12,9 @@ func (a *app) newRefsCommand() *cobra.Command {
 		Use: "refs URL", Short: "List the branches and tags of a repository", Args: cobra.ExactArgs(1),
 		Example: "  reqpm refs https://git.example.org/team/app.git",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			state, err := a.stateDir()
 			if err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -30,6 +31,17 @@ func firstLine(s string) string {
 		line += " …"
 	}
 	return line
+}
+
+// plainText shows the control characters of names and texts from outside as question marks:
+// a file name may hold what a terminal takes for a command.
+func plainText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // seconds is a duration for people: 4.2 s, 3 min 20 s, 2 h 5 min.
@@ -67,6 +79,6 @@ func (a *app) table(rows [][]string) {
 				b.WriteString(strings.Repeat(" ", width[i]-len([]rune(cell))+2))
 			}
 		}
-		fmt.Fprintln(a.stdout, strings.TrimRight(b.String(), " "))
+		fmt.Fprintln(a.stdout, plainText(strings.TrimRight(b.String(), " ")))
 	}
 }

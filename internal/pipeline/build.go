@@ -23,7 +23,8 @@ type Built struct {
 	Name     string             `json:"name"`
 	Version  string             `json:"version"`
 	RPMs     []RPM              `json:"rpms"`
-	SRPM     string             `json:"srpm"` // file name
+	SRPM     string             `json:"srpm"`   // file name
+	Sums     map[string]string  `json:"sha256"` // by file name, of RPMs and SRPM
 	Manifest []string           `json:"manifest"`
 	Seconds  float64            `json:"seconds"`
 	Phases   map[string]float64 `json:"phases"`

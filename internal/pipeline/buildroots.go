@@ -122,7 +122,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	if b.record, err = g.p.sdistFacts(ctx, b.file); err != nil {
 		return err
 	}
-	system := g.p.wanted(b.record.Sdist.Requires)
+	system := g.p.buildSystem(b.name, b.record)
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {
 		if ctx.Err() != nil || fatal(err) || errors.As(err, new(*solve.Conflict)) {

@@ -225,6 +225,14 @@ func (p *Pipeline) keep(b *pkgBuild, built *Built, result builder.Result) (*Buil
 	if err := writeFile(filepath.Join(scratch, b.spec.fileName), []byte(b.spec.text)); err != nil {
 		return nil, err
 	}
+	built.Sums = map[string]string{}
+	for _, file := range files {
+		sum, err := fileSHA256(filepath.Join(scratch, filepath.Base(file)))
+		if err != nil {
+			return nil, err
+		}
+		built.Sums[filepath.Base(file)] = sum
+	}
 	if err := writeJSON(filepath.Join(scratch, "result.json"), built); err != nil {
 		return nil, err
 	}
@@ -242,15 +250,23 @@ func (p *Pipeline) keep(b *pkgBuild, built *Built, result builder.Result) (*Buil
 	return built, nil
 }
 
-// cachedBuild finds a finished build by its key; nil when there is none or it is damaged.
+// cachedBuild finds a finished build by its key; nil when there is none or it is damaged. Its
+// files are read whole: what a full disk, a power cut or a hand left of them is never published.
 func (p *Pipeline) cachedBuild(key string) *Built {
 	dir := filepath.Join(p.paths.builds(), key)
 	var built Built
 	if ok, err := readJSON(filepath.Join(dir, "result.json"), &built); !ok || err != nil || built.Key != key {
 		return nil
 	}
+	files := make([]string, 0, len(built.RPMs)+1)
 	for _, r := range built.RPMs {
-		if _, err := os.Stat(filepath.Join(dir, r.File)); err != nil {
+		files = append(files, r.File)
+	}
+	if built.SRPM != "" {
+		files = append(files, built.SRPM)
+	}
+	for _, file := range files {
+		if sum, err := fileSHA256(filepath.Join(dir, file)); err != nil || sum != built.Sums[file] {
 			return nil
 		}
 	}

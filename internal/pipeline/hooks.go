@@ -14,6 +14,7 @@ import (
 	"reqpm/internal/pep508"
 	"reqpm/internal/sdist"
 	"reqpm/internal/solve"
+	"reqpm/internal/target"
 )
 
 // A build backend can say what else a build needs, and what the package depends on, only by
@@ -65,6 +66,28 @@ func (p *Pipeline) wanted(reqs []pep508.Requirement) []pep508.Requirement {
 	return slices.DeleteFunc(p.active(reqs), func(r pep508.Requirement) bool {
 		return slices.Contains(p.cfg.DropBuildRequirements, r.Key())
 	})
+}
+
+// macroPackaging is the packaging that current build backends want to find when they find one
+// installed at all (setuptools 77 and later).
+const macroPackaging = "packaging>=24.2"
+
+// macroNeeds is what a target's macros add to what a build declares: %pyproject_buildrequires
+// imports packaging, and a build backend that finds it installed takes it before the copy
+// it brings. A release's own is older than current backends want, so ours stands in the
+// build root. Packaging itself is built without.
+func (p *Pipeline) macroNeeds(name string) []pep508.Requirement {
+	t := p.cfg.Target
+	if t.Kind != target.DNF || t.RPM.Style != target.StylePyproject || name == "packaging" || name == "flit-core" {
+		return nil
+	}
+	reqs, _ := parseAll([]string{macroPackaging}) // a constant that parses
+	return reqs
+}
+
+// buildSystem is everything the build of a project needs before its backend is asked.
+func (p *Pipeline) buildSystem(name string, record sdistRecord) []pep508.Requirement {
+	return append(p.wanted(record.Sdist.Requires), p.macroNeeds(name)...)
 }
 
 // solveTools resolves build requirements on their own: each build root is a world of
@@ -198,7 +221,7 @@ type asked struct {
 // hookRequires asks what else the build of an archive needs. The answer is kept by
 // archive, Python, base root and environment.
 func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
-	tools, err := h.solveTools(ctx, h.p.wanted(record.Sdist.Requires), f.Name)
+	tools, err := h.solveTools(ctx, h.p.buildSystem(f.Name, record), f.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +278,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 
 // widen makes the environment that also holds what the backend asked for.
 func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, extra []pep508.Requirement) (sdist.HookEnv, error) {
-	tools, err := h.solveTools(ctx, append(h.p.wanted(record.Sdist.Requires), extra...), f.Name)
+	tools, err := h.solveTools(ctx, append(h.p.buildSystem(f.Name, record), extra...), f.Name)
 	if err != nil {
 		return sdist.HookEnv{}, err
 	}

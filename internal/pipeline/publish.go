@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -108,6 +109,9 @@ func (p *Pipeline) buildSet(ctx context.Context, base builder.Base, work *Work, 
 		return nil, err
 	}
 	defer unlock()
+	if cached := p.cachedBuild(b.key); cached != nil {
+		return cached, nil // another process made it while we waited
+	}
 	r := &run{p: p, work: work, logs: to.Logs}
 	return r.buildOnce(ctx, b, nil, 1)
 }
@@ -167,6 +171,9 @@ func (p *Pipeline) Verify(ctx context.Context, work *Work, outcomes map[plan.ID]
 		return Proof{}, err
 	}
 	proof := Proof{Log: filepath.Join(logDir, "verify.log")}
+	if err := os.MkdirAll(logDir, 0o755); err != nil { // a run that built nothing has made no log yet
+		return proof, err
+	}
 	var out bytes.Buffer
 	result, err := base.Verify(ctx, builder.Verification{
 		RepoFile: published.Snapshot.RepoFile, Install: []string{published.SetName}, Log: proof.Log, Network: true, Stdout: &out,

@@ -10,6 +10,7 @@ import (
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
 	"reqpm/internal/pep508"
+	"reqpm/internal/rpmname"
 	"reqpm/internal/sdist"
 	"reqpm/internal/spec"
 	"reqpm/internal/target"
@@ -161,6 +162,11 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 	in := spec.Input{
 		Target: t, Facts: b.record.Sdist, Metadata: b.meta, SHA256: b.record.SHA256, License: b.record.License,
 		BuildRequires: rootRequirements(b), Env: sdist.SCMEnv(b.version), UploadTime: b.file.UploadTime,
+	}
+	for _, r := range p.macroNeeds(b.name) {
+		if deps, err := rpmname.Requires(t, r); err == nil {
+			in.ExtraBuildRequires = append(in.ExtraBuildRequires, deps...)
+		}
 	}
 	// What the metadata says stands for what was built from it; the texts of the archive
 	// are asked only where it is silent.
