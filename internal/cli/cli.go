@@ -112,4 +112,6 @@ func (a *app) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-func (a *app) say(format string, args ...any) { fmt.Fprintln(a.stderr, plainText(fmt.Sprintf(format, args...))) }
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintln(a.stderr, plainText(fmt.Sprintf(format, args...)))
+}

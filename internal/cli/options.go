@@ -60,7 +60,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.allowPure, "allow-pure", nil, "accept NAME without the compiled parts its wheels have; repeatable")
 	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
 	f.StringArrayVar(&o.dropBuild, "drop-build-requirement", nil, "leave NAME out of every build's requirements; repeatable")
-	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: loopback (loopback and private addresses), http")
+	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: local (file:///…), loopback (loopback and private addresses), http")
 }
 
 func (o *projectOptions) registerIndex(cmd *cobra.Command) {
@@ -305,6 +305,8 @@ func (o *projectOptions) request(where, state string) pipeline.Request {
 	}
 	for _, allowed := range o.allowSource {
 		switch allowed {
+		case "local":
+			policy.Local = true
 		case "loopback":
 			policy.Loopback = true
 		case "http":
@@ -313,7 +315,7 @@ func (o *projectOptions) request(where, state string) pipeline.Request {
 	}
 	return pipeline.Request{
 		Source: source.Request{
-			URL: where, Ref: o.ref, Dir: filepath.Join(state, "checkouts"), Allow: policy,
+			URL: where, Ref: o.ref, Dir: filepath.Join(state, "checkouts"), Skip: state, Allow: policy,
 			Credentials: source.Credentials{TokenFile: o.tokenFile, SSHKey: o.sshKey, Username: o.user},
 		},
 		Wanted: pipeline.Wanted{Files: o.files, Constraints: o.constraints, Extras: o.extras, Ignore: normalNames(o.ignore), NoProject: o.noProject},

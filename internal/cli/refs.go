@@ -38,6 +38,6 @@ func (a *app) newRefsCommand() *cobra.Command {
 	f.StringVar(&o.tokenFile, "token-file", "", "file with the access token of a private repository")
 	f.StringVar(&o.user, "git-user", "", "user name that goes with the token")
 	f.StringVar(&o.sshKey, "ssh-key", "", "private key for an ssh repository")
-	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: loopback (loopback and private addresses), http")
+	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: local (file:///…), loopback (loopback and private addresses), http")
 	return cmd
 }

@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "index": cmdIndex, "folder": cmdFolder, "json": cmdJSON, "same": cmdSame, "whole": cmdWhole, "nobody": cmdNobody, "binary": cmdBinary,
+			"exits": cmdExits, "index": cmdIndex, "folder": cmdFolder, "json": cmdJSON, "same": cmdSame, "whole": cmdWhole, "nobody": cmdNobody, "binary": cmdBinary, "control": cmdControl,
 		},
 	})
 }
@@ -116,6 +116,17 @@ func cmdNobody(ts *testscript.TestScript, neg bool, args []string) {
 // cmdBinary writes a file that is no text.
 func cmdBinary(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\x7fELF\x00\x01\xff\xfe\x00lib\x00"), 0o644))
+}
+
+// cmdControl copies a project folder to control-FOLDER, with a second requirement file whose name
+// clears a terminal: control FOLDER FILE.
+func cmdControl(ts *testscript.TestScript, _ bool, args []string) {
+	to := ts.MkAbs("control-" + args[0])
+	ts.Check(os.MkdirAll(to, 0o755))
+	text := []byte(ts.ReadFile(filepath.Join(args[0], args[1])))
+	for _, name := range []string{args[1], "requirements-\x1b[2J.txt"} {
+		ts.Check(os.WriteFile(filepath.Join(to, name), text, 0o644))
+	}
 }
 
 // cmdIndex starts an index of the packages in a TOML file and names it in $INDEX:

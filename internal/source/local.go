@@ -136,7 +136,7 @@ func (g *git) copyPlain(ctx context.Context, req Request) (Checkout, error) {
 		return Checkout{}, err
 	}
 	defer root.Close()
-	state, _ := filepath.Rel(g.loc.path, req.Dir)
+	skip := skipped(g.loc.path, req)
 	var names []string
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -146,7 +146,7 @@ func (g *git) copyPlain(ctx context.Context, req Request) (Checkout, error) {
 			return err
 		}
 		if d.IsDir() {
-			if name != "." && (name == filepath.ToSlash(state) || neverSource(root, name)) {
+			if name != "." && (slices.Contains(skip, name) || neverSource(root, name)) {
 				return fs.SkipDir
 			}
 			return nil
@@ -160,6 +160,17 @@ func (g *git) copyPlain(ctx context.Context, req Request) (Checkout, error) {
 		return Checkout{}, err
 	}
 	return g.copyNames(ctx, req, names, Checkout{URL: g.loc.canonical})
+}
+
+// skipped lists what is left out of the tree at root, as slash paths relative to it.
+func skipped(root string, req Request) []string {
+	var list []string
+	for _, dir := range []string{req.Dir, req.Skip} {
+		if rel, err := filepath.Rel(root, dir); dir != "" && err == nil && filepath.IsLocal(rel) && rel != "." {
+			list = append(list, filepath.ToSlash(rel))
+		}
+	}
+	return list
 }
 
 // neverSource: version control's own files, byte code, virtual environments.
@@ -179,6 +190,9 @@ func (g *git) copyNames(ctx context.Context, req Request, names []string, c Chec
 		return Checkout{}, err
 	}
 	defer root.Close()
+	for _, dir := range skipped(g.loc.path, req) {
+		names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, dir+"/") })
+	}
 	slices.Sort(names)
 	tree := filepath.Join(g.tmp, "tree")
 	if err := copyFiles(ctx, root, names, tree, &c); err != nil {

@@ -33,7 +33,10 @@ var (
 type Request struct {
 	URL string // https, ssh or scp-like; with Policy a local path or http too
 	Ref string // branch, tag, full or abbreviated commit id; "": the remote's HEAD
-	Dir string // where checkouts are kept, e.g. STATE/sources; made when absent
+	Dir string // where checkouts are kept, e.g. STATE/checkouts; made when absent
+	// Skip is a directory that is never part of a local source, absolute: the state
+	// directory may lie inside the project.
+	Skip string
 	Credentials
 	Allow Policy
 }
