@@ -259,6 +259,26 @@ func TestDamagedSnapshotIsMadeAgain(t *testing.T) {
 	}
 }
 
+// A published file and the signed copy kept for later snapshots are one file: what damages
+// one damages both, and neither is taken again.
+func TestDamagedSignedCopyIsSignedAgain(t *testing.T) {
+	publishTools(t)
+	bin, _ := buildRPM(t, "alpha", "1.0")
+	req := request(t, filepath.Join(t.TempDir(), "root"), bin)
+	path := filepath.Join(mustPublish(t, req).Dir, "Packages", "alpha-1.0-1.noarch.rpm")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-30); err != nil { // in the payload, behind all that is signed
+		t.Fatal(err)
+	}
+	mustPublish(t, req)
+	if out, err := rpmkeysCheck(t, req.Key, path); err != nil {
+		t.Errorf("rpmkeys: %v\n%s", err, out)
+	}
+}
+
 func TestTwoVersionsOfOneNameAreRefused(t *testing.T) {
 	publishTools(t)
 	a, _ := buildRPM(t, "alpha", "1.0")

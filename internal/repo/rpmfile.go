@@ -104,6 +104,41 @@ func checkSigned(path string, k *Key) error {
 	return k.verify(bytes.NewReader(main.raw), signature)
 }
 
+// sameBody proves that two RPMs are the same but for lead and signature header: a signature
+// covers the main header only, and a payload cut short would show first when it is installed.
+func sameBody(first, second string) error {
+	a, err := bodySum(first)
+	if err != nil {
+		return err
+	}
+	b, err := bodySum(second)
+	if err == nil && a != b {
+		err = fmt.Errorf("%s is no copy of %s", second, first)
+	}
+	return err
+}
+
+// bodySum hashes an RPM from its main header on.
+func bodySum(path string) (string, error) {
+	sig, _, err := readHeaders(path)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := f.Seek(leadSize+int64(len(sig.raw)+(8-len(sig.data)%8)%8), io.SeekStart); err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 // Packages lists the RPMs of a snapshot directory, binary ones first, each half sorted
 // by file name.
 func Packages(snapshot string) ([]Package, error) {

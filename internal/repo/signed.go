@@ -27,7 +27,7 @@ func (p *publication) placeSigned(ctx context.Context, tmp string, set []input) 
 	var names []string
 	for _, in := range set {
 		cached := p.cachePath(in)
-		if checkSigned(cached, p.req.Key) == nil {
+		if checkSigned(cached, p.req.Key) == nil && sameBody(in.path, cached) == nil {
 			continue
 		}
 		// rpmsign gets names of our own making: none of them can be an option.
