@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"reqpm/internal/index"
 	"reqpm/internal/pep508"
 	"reqpm/internal/pipeline"
+	"reqpm/internal/reqfile"
 	"reqpm/internal/source"
 	"reqpm/internal/target"
 )
@@ -37,6 +39,7 @@ type projectOptions struct {
 	excludeNewer                 string
 	allowWheel, allowPure        []string
 	buildConstraints, dropBuild  []string
+	groups, env                  []string
 	slots                        int
 	refresh                      bool
 	allowSource                  []string
@@ -52,6 +55,8 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringArrayVarP(&o.files, "requirement", "r", nil, "requirement file or pyproject.toml in the project; repeatable (default: found by itself)")
 	f.StringArrayVarP(&o.constraints, "constraint", "c", nil, "constraint file in the project; repeatable")
 	f.StringArrayVar(&o.extras, "extra", nil, "optional dependency group of [project]; repeatable")
+	f.StringArrayVar(&o.groups, "group", nil, "dependency group (PEP 735); repeatable")
+	f.StringArrayVar(&o.env, "env", nil, "show environment variable NAME to ${NAME} in requirement files; repeatable")
 	f.StringArrayVar(&o.ignore, "ignore", nil, "leave a requirement out by name; repeatable")
 	f.BoolVar(&o.noProject, "no-project", false, "do not package the project itself")
 	f.StringVarP(&o.target, "target", "t", "local", "release to build for; see 'reqpm targets'")
@@ -164,15 +169,26 @@ func (a *app) ownTargets() ([]target.Target, error) {
 	return own, nil
 }
 
-// openIndex makes the index client; where its address came from is said with -v.
-func (a *app) openIndex(ctx context.Context, o projectOptions, state string) (*index.Client, error) {
-	file, err := a.readConfig()
+// openIndex makes the index client; where its address came from is said with -v. What the
+// command line says goes before what requirement files in root say, and both before
+// configuration.
+func (a *app) openIndex(ctx context.Context, o projectOptions, state string, file reqfile.Options, root string) (*index.Client, error) {
+	conf, err := a.readConfig()
 	if err != nil {
 		return nil, err
 	}
+	links := slices.Clone(o.findLinks)
+	for _, place := range file.FindLinks {
+		if !strings.Contains(place, "://") {
+			place = filepath.Join(root, filepath.Clean("/"+place)) // stays inside the project
+		}
+		links = append(links, place)
+	}
+	flags := places(cmp.Or(o.indexURL, file.IndexURL), append(slices.Clone(o.extraIndex), file.ExtraIndexURLs...), links)
+	flags.NoIndex = file.NoIndex && o.indexURL == ""
 	cfg, from, err := index.Discover(ctx, index.DiscoverOptions{
-		Flags:  places(o.indexURL, o.extraIndex, o.findLinks),
-		Config: places(file.Index.URL, file.Index.Extra, file.Index.FindLinks),
+		Flags:  flags,
+		Config: places(conf.Index.URL, conf.Index.Extra, conf.Index.FindLinks),
 	})
 	if err != nil {
 		return nil, err
@@ -237,7 +253,7 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 	if err != nil {
 		return nil, err
 	}
-	client, err := a.openIndex(ctx, o, state)
+	client, err := a.openIndex(ctx, o, state, reqfile.Options{}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -250,6 +266,15 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 		return nil, err
 	}
 	return pipeline.New(pipeline.Config{
+		IndexFor: func(options reqfile.Options, root string) (index.Reader, error) {
+			return a.openIndex(ctx, o, state, options, root)
+		},
+		Getenv: func(name string) (string, bool) {
+			if !slices.Contains(o.env, name) {
+				return "", false
+			}
+			return os.LookupEnv(name)
+		},
 		BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		StateDir: state, Target: t, Index: client, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
@@ -318,6 +343,6 @@ func (o *projectOptions) request(where, state string) pipeline.Request {
 			URL: where, Ref: o.ref, Dir: filepath.Join(state, "checkouts"), Skip: state, Allow: policy,
 			Credentials: source.Credentials{TokenFile: o.tokenFile, SSHKey: o.sshKey, Username: o.user},
 		},
-		Wanted: pipeline.Wanted{Files: o.files, Constraints: o.constraints, Extras: o.extras, Ignore: normalNames(o.ignore), NoProject: o.noProject},
+		Wanted: pipeline.Wanted{Files: o.files, Constraints: o.constraints, Extras: o.extras, Groups: o.groups, Ignore: normalNames(o.ignore), NoProject: o.noProject},
 	}
 }

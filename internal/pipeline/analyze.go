@@ -23,7 +23,8 @@ import (
 type Wanted struct {
 	Files       []string // requirement files or pyproject.toml; none: those that are found
 	Constraints []string
-	Extras      []string // optional dependency groups of [project]
+	Extras      []string // optional dependencies of [project]
+	Groups      []string // [dependency-groups]
 	Ignore      []string
 	NoProject   bool // do not package the project itself
 }
@@ -57,7 +58,7 @@ func (p *Pipeline) Analyze(ctx context.Context, root fs.FS, w Wanted) (Analysis,
 			return a, fmt.Errorf("%w: %s\nName a file with -r FILE", ErrNoRequirements, ignoredText(a.Candidates))
 		}
 	}
-	set, err := reqfile.Read(ctx, reqfile.Request{FS: root, Files: a.Files, Constraints: w.Constraints, Extras: w.Extras, Getenv: os.LookupEnv})
+	set, err := reqfile.Read(ctx, reqfile.Request{FS: root, Files: a.Files, Constraints: w.Constraints, Extras: w.Extras, Groups: w.Groups, Getenv: p.cfg.Getenv})
 	if err != nil {
 		return a, err
 	}
@@ -66,6 +67,24 @@ func (p *Pipeline) Analyze(ctx context.Context, root fs.FS, w Wanted) (Analysis,
 	}
 	a.Set = set
 	return a, nil
+}
+
+// followIndexes turns to the indexes that the requirement files name.
+func (p *Pipeline) followIndexes(set reqfile.Set, root string) error {
+	o := set.Options
+	if o.IndexURL == "" && len(o.ExtraIndexURLs)+len(o.FindLinks) == 0 && !o.NoIndex {
+		return nil
+	}
+	if p.cfg.IndexFor == nil {
+		p.warn("analyze", "the requirement files name an index; it is not followed")
+		return nil
+	}
+	reader, err := p.cfg.IndexFor(o, root)
+	if err != nil {
+		return fmt.Errorf("the index named in the requirement files: %w", err)
+	}
+	p.cfg.Index = reader
+	return nil
 }
 
 func ignoredText(list []reqfile.Candidate) string {

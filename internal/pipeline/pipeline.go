@@ -22,6 +22,7 @@ import (
 	"reqpm/internal/builder"
 	"reqpm/internal/index"
 	"reqpm/internal/pep508"
+	"reqpm/internal/reqfile"
 	"reqpm/internal/target"
 )
 
@@ -30,7 +31,13 @@ type Config struct {
 	StateDir string
 	Target   target.Target
 	Index    index.Reader
-	Builder  builder.Builder
+	// IndexFor makes the reader for a project whose requirement files name indexes of their
+	// own (--index-url, --find-links); nil: such options are reported and not followed.
+	IndexFor func(options reqfile.Options, root string) (index.Reader, error)
+	// Getenv answers for ${NAME} in requirement files; nil: no variable is shown to them. A
+	// requirement file can send a value anywhere, so callers list the names they allow.
+	Getenv  func(string) (string, bool)
+	Builder builder.Builder
 	// Slots is how many builds run at once; 0: the number of processors.
 	Slots int
 	// Report gets every event, from any goroutine, one at a time.

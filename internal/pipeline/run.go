@@ -79,6 +79,9 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 	if err != nil {
 		return prepared, err
 	}
+	if err := p.followIndexes(prepared.Analysis.Set, checkout.Dir); err != nil {
+		return prepared, err
+	}
 	in := Input{Set: prepared.Analysis.Set, Ignore: req.Wanted.Ignore}
 	if !req.Wanted.NoProject {
 		if in.Project, err = p.Package(ctx, checkout); err != nil {
