@@ -1,0 +1,68 @@
+package pipeline
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"reqpm/internal/builder"
+	"reqpm/internal/sdist"
+)
+
+// The words of the driver in the build log are what tells a noarch guess that was wrong from a
+// failed build.
+func TestDriverSaysCompiledInNoarch(t *testing.T) {
+	const said = "the package is noarch, but its wheel holds compiled files"
+	if !strings.Contains(string(sdist.Driver()), said) {
+		t.Fatalf("the driver does not say %q", said)
+	}
+	err := archMistake(&builder.BuildError{Tail: "reqpm_pep517: " + said + ": /usr/lib/x.so\nerror: Bad exit status\n", Err: os.ErrInvalid})
+	if e, ok := err.(*archError); !ok || e.noarch {
+		t.Errorf("taken for %v", err)
+	}
+}
+
+// A result in the cache of builds counts only whole.
+func TestCachedBuildNoticesDamage(t *testing.T) {
+	tests := []struct {
+		name   string
+		damage func(dir string) error
+		found  bool
+	}{
+		{"none", func(string) error { return nil }, true},
+		{"RPM cut short", func(dir string) error { return os.Truncate(filepath.Join(dir, "a.rpm"), 3) }, false},
+		{"RPM changed", func(dir string) error { return os.WriteFile(filepath.Join(dir, "a.rpm"), []byte("binarY"), 0o644) }, false},
+		{"RPM gone", func(dir string) error { return os.Remove(filepath.Join(dir, "a.rpm")) }, false},
+		{"source RPM gone", func(dir string) error { return os.Remove(filepath.Join(dir, "a.src.rpm")) }, false},
+		{"result cut short", func(dir string) error { return os.Truncate(filepath.Join(dir, "result.json"), 20) }, false},
+		{"result empty", func(dir string) error { return os.Truncate(filepath.Join(dir, "result.json"), 0) }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := New(Config{StateDir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			from := t.TempDir()
+			for name, text := range map[string]string{"a.rpm": "binary", "a.src.rpm": "source"} {
+				if err := os.WriteFile(filepath.Join(from, name), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := &pkgBuild{key: "a-1-0123", spec: specFiles{fileName: "a.spec", text: "Name: a\n"}}
+			kept, err := p.keep(b, &Built{Key: b.key, RPMs: []RPM{{File: "a.rpm"}}},
+				builder.Result{RPMs: []string{filepath.Join(from, "a.rpm")}, SRPM: filepath.Join(from, "a.src.rpm")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.damage(kept.dir); err != nil {
+				t.Fatal(err)
+			}
+			if found := p.cachedBuild(b.key) != nil; found != tt.found {
+				t.Errorf("found %v; want %v", found, tt.found)
+			}
+		})
+	}
+}
