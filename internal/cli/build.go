@@ -72,24 +72,34 @@ func (a *app) runBuild(ctx context.Context, o buildOptions, where string) error 
 	req.Name, req.Channel, req.KeyFile, req.ProofCommand, req.NoProof = o.name, o.channel, o.keyFile, o.proofCommand, o.noProof
 	summary, err := p.Run(ctx, req)
 	progress.Close()
-	if summary.Logs != "" || err == nil {
-		if a.global.json {
-			_ = a.printJSON(struct { // the last line, whatever happened
-				pipeline.Summary
-				Error string `json:"error,omitempty"`
-			}{summary, errorText(err)})
-			err = quietly(err)
-		} else {
-			a.printSummary(summary)
-		}
+	if summary.Logs == "" { // it ended before there was anything to sum up
+		return err
 	}
+	end := verdict(summary, err)
+	if !a.global.json {
+		a.printSummary(summary)
+		return end
+	}
+	_ = a.printJSON(struct { // the last line, whatever happened
+		pipeline.Summary
+		Exit  int    `json:"exit"`
+		Error string `json:"error,omitempty"`
+	}{summary, exitCode(ctx, end), errorText(err)})
+	if end != nil {
+		return silent{end}
+	}
+	return nil
+}
+
+// verdict is how a run ends: by what stopped it, else by its builds, else by its proof.
+func verdict(s pipeline.Summary, err error) error {
 	switch {
 	case err != nil:
 		return err
-	case len(summary.Failed)+len(summary.Blocked) > 0:
-		return silent{errBuilds}
-	case !summary.OK():
-		return silent{fmt.Errorf("%w: %s", errProof, proofText(summary.Proof))}
+	case len(s.Failed)+len(s.Blocked) > 0:
+		return errBuilds
+	case !s.OK():
+		return fmt.Errorf("%w: %s", errProof, proofText(s.Proof))
 	}
 	return nil
 }
@@ -121,14 +131,6 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
-}
-
-// quietly marks an error as told in JSON.
-func quietly(err error) error {
-	if err == nil {
-		return nil
-	}
-	return silent{err}
 }
 
 func proofText(p *pipeline.Proof) string {

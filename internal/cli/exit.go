@@ -58,6 +58,8 @@ func exitCode(ctx context.Context, err error) int {
 		return false
 	}
 	switch {
+	case err == nil:
+		return exitOK
 	case ctx.Err() != nil || is(context.Canceled):
 		return exitCancelled
 	case is(errBuilds, errProof):
