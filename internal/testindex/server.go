@@ -30,6 +30,7 @@ const (
 	Failing    Trouble = "500"
 	Truncated  Trouble = "truncated"    // pages end in the middle
 	HTMLAsJSON Trouble = "html-as-json" // a sign-in page with the type of a JSON page
+	Hanging    Trouble = "hanging"      // no answer ever
 	OnlyHTML   Trouble = "only-html"    // no trouble: a healthy index that knows no JSON
 )
 
@@ -42,6 +43,7 @@ type Server struct {
 	projects map[string][]file
 	trouble  Trouble
 	requests atomic.Int64
+	first    chan struct{}
 }
 
 type file struct {
@@ -54,7 +56,7 @@ type file struct {
 
 // Start serves the packages until Close.
 func Start(packages ...Package) (*Server, error) {
-	s := &Server{projects: map[string][]file{}}
+	s := &Server{projects: map[string][]file{}, first: make(chan struct{})}
 	if err := s.Add(packages...); err != nil {
 		return nil, err
 	}
@@ -62,7 +64,9 @@ func Start(packages ...Package) (*Server, error) {
 	mux.HandleFunc("GET /simple/{project}/{$}", s.page)
 	mux.HandleFunc("GET /files/{file}", s.file)
 	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.requests.Add(1)
+		if s.requests.Add(1) == 1 {
+			close(s.first)
+		}
 		mux.ServeHTTP(w, r)
 	}))
 	s.URL = s.http.URL + "/simple"
@@ -83,6 +87,9 @@ func (s *Server) Close() { s.http.Close() }
 
 // Requests is how many requests came so far.
 func (s *Server) Requests() int64 { return s.requests.Load() }
+
+// First is closed when the first request comes.
+func (s *Server) First() <-chan struct{} { return s.first }
 
 // SetTrouble changes what the index does from now on.
 func (s *Server) SetTrouble(t Trouble) {
@@ -155,6 +162,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	list, trouble := s.projects[r.PathValue("project")], s.trouble
 	s.mu.Unlock()
 	switch {
+	case trouble == Hanging:
+		<-r.Context().Done()
+		return
 	case trouble == Failing:
 		http.Error(w, "the database is on fire", http.StatusInternalServerError)
 		return
