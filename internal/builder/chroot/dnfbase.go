@@ -168,7 +168,10 @@ func (w *worker) makeDNF(ctx context.Context, log *boundedLog) error {
 		return err
 	}
 	w.emit(event{Note: fmt.Sprintf("installing %d base packages and what they need", len(w.Target.BasePackages))})
-	err := w.dnf(ctx, transaction{repos: w.Target.Repos, args: append([]string{"install", "--"}, w.Target.BasePackages...), log: log})
+	// Build backends are asked in the base root, so the stack's Python is part of it; a file name
+	// finds it whatever the release calls the package.
+	args := append([]string{"install", "--", w.Target.Python.Executable}, w.Target.BasePackages...)
+	err := w.dnf(ctx, transaction{repos: w.Target.Repos, args: args, log: log})
 	if err != nil {
 		return err
 	}
