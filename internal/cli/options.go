@@ -19,6 +19,7 @@ import (
 	"reqpm/internal/builder"
 	"reqpm/internal/builder/chroot"
 	"reqpm/internal/index"
+	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/reqfile"
@@ -253,6 +254,11 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 	if err != nil {
 		return nil, err
 	}
+	if o.python != "" {
+		if t, err = withPython(t, o.python); err != nil {
+			return nil, err
+		}
+	}
 	client, err := a.openIndex(ctx, o, state, reqfile.Options{}, "")
 	if err != nil {
 		return nil, err
@@ -280,6 +286,20 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle},
 	})
+}
+
+// withPython is t for another Python, given as X.Y or X.Y.Z. X.Y counts as X.Y.0, as uv takes it:
+// what is chosen then works on every X.Y.
+func withPython(t target.Target, version string) (target.Target, error) {
+	parts := strings.Split(version, ".")
+	if v, err := pep440.Parse(version); err != nil || len(parts) < 2 || len(parts) > 3 || v.IsPrerelease() {
+		return t, usagef("--python %q is not a Python version such as 3.12", version)
+	}
+	if len(parts) == 2 {
+		version += ".0"
+	}
+	t.Python.Version = version
+	return t, nil
 }
 
 func (a *app) newBuilder(state string, slots int) (builder.Builder, error) {

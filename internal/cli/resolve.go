@@ -29,6 +29,8 @@ Python and architecture of the target. Nothing is built.
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runResolve(cmd.Context(), o, firstArg(args)) },
 	}
 	o.register(cmd)
+	cmd.Flags().StringVar(&o.python, "python", "", "resolve for Python X.Y in place of the target's own")
+	cmd.MarkFlagsMutuallyExclusive("python", "target")
 	return cmd
 }
 
