@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"reqpm/internal/builder"
 	"reqpm/internal/index"
@@ -71,7 +72,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissing
 	case as[*solve.Conflict](err), as[*pipeline.PythonError](err), as[*pipeline.CollisionError](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
 		return exitConflict
-	case is(index.ErrUnavailable, index.ErrOffline, index.ErrHash, source.ErrNetwork):
+	case is(index.ErrUnavailable, index.ErrOffline, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
 		return exitNetwork
 	}
 	return exitFailed

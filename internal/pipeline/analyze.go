@@ -9,7 +9,10 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2"
 
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
@@ -120,6 +123,14 @@ func (p *Pipeline) Package(ctx context.Context, checkout source.Checkout) (*Proj
 		return nil, err
 	}
 	meta, err := p.hookMetadata(ctx, probe)
+	if errors.Is(err, errBase) {
+		// Resolving needs no base root when the project says everything in its pyproject.toml.
+		var static bool
+		if meta, static = staticMetadata(checkout.Dir); static {
+			p.warn("analyze", fmt.Sprintf("the project's build backend was not asked: %v", err))
+			err = nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +140,35 @@ func (p *Pipeline) Package(ctx context.Context, checkout source.Checkout) (*Proj
 		return nil, err
 	}
 	return &Project{Name: name, Version: meta.Version.String(), Meta: meta, file: file}, nil
+}
+
+// staticMetadata reads what [project] says of name, version and dependencies, if it says all
+// of it and leaves nothing to the build backend (PEP 621).
+func staticMetadata(dir string) (metadata.Metadata, bool) {
+	var doc struct {
+		Project struct {
+			Name           string
+			Version        string
+			Description    string
+			RequiresPython string `toml:"requires-python"`
+			Dependencies   []string
+			Dynamic        []string
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "pyproject.toml"))
+	if err != nil || toml.Unmarshal(text, &doc) != nil {
+		return metadata.Metadata{}, false
+	}
+	pr := doc.Project
+	version, err := pep440.Parse(pr.Version)
+	if err != nil || pr.Name == "" || slices.Contains(pr.Dynamic, "version") || slices.Contains(pr.Dynamic, "dependencies") {
+		return metadata.Metadata{}, false
+	}
+	requires, err := parseAll(pr.Dependencies)
+	if err != nil {
+		return metadata.Metadata{}, false
+	}
+	return metadata.Metadata{Name: pr.Name, Version: version, Summary: pr.Description, RequiresPython: pr.RequiresPython, RequiresDist: requires}, true
 }
 
 // hasBuildSystem looks for what makes a folder a Python package that can be built.

@@ -48,6 +48,9 @@ type gather struct {
 	group *errgroup.Group
 	mu    sync.Mutex
 	found map[plan.ID]*pkgBuild
+	// rootless: nothing is going to be built, so a base root that cannot be made only
+	// costs the backends' answers.
+	rootless bool
 }
 
 func (p *Pipeline) gather(ctx context.Context, lock *Lock) (map[plan.ID]*pkgBuild, error) {
@@ -125,7 +128,8 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	system := g.p.buildSystem(b.name, b.record)
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {
-		if ctx.Err() != nil || fatal(err) || errors.As(err, new(*solve.Conflict)) {
+		noBase := g.rootless && errors.Is(err, errBase)
+		if ctx.Err() != nil || fatal(err) && !noBase || errors.As(err, new(*solve.Conflict)) {
 			return err
 		}
 		// The build itself will say better what is wrong than a failing question does.

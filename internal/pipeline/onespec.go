@@ -37,7 +37,7 @@ func (p *Pipeline) WriteSpec(ctx context.Context, req pep508.Requirement, dir st
 	if err := p.CheckSources(&Lock{Packages: []Locked{locked}}); err != nil {
 		return "", err
 	}
-	g := &gather{p: p, found: map[plan.ID]*pkgBuild{}}
+	g := &gather{p: p, found: map[plan.ID]*pkgBuild{}, rootless: true}
 	b := &pkgBuild{id: plan.NewID(locked.Name, locked.Version), name: locked.Name, version: locked.Version,
 		file: locked.file, all: locked.all, meta: locked.Meta, extras: locked.Extras}
 	if err := g.ownFacts(ctx, b); err != nil {
