@@ -63,7 +63,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case ctx.Err() != nil || is(context.Canceled):
 		return exitCancelled
-	case is(errBuilds, errProof):
+	case is(errBuilds, errProof, pipeline.ErrDiskFull):
 		return exitFailed
 	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.UnsupportedError](err),
 		as[*target.UnknownError](err), as[*pipeline.HashError](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):

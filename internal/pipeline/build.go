@@ -69,6 +69,7 @@ type run struct {
 	outcomes map[plan.ID]*Outcome
 	left     float64 // expected seconds of builds not yet finished
 	done     int
+	full     error // the disk is: nothing new is begun
 }
 
 type finished struct {
@@ -78,7 +79,8 @@ type finished struct {
 
 // Build carries out a plan. A failed build blocks its dependents and nothing else. When ctx
 // is cancelled nothing new starts, running builds are stopped, and the error is ctx's; what
-// was finished stays in the cache, so that the same call goes on from there.
+// was finished stays in the cache, so that the same call goes on from there. A full disk ends
+// it likewise, with ErrDiskFull.
 func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[plan.ID]*Outcome, error) {
 	r := &run{p: p, work: work, logs: logDir, waiting: map[plan.ID]int{}, outcomes: map[plan.ID]*Outcome{}}
 	p.stage("build", fmt.Sprintf("%d packages on %d slots", work.Plan.Len(), p.cfg.Slots))
@@ -93,15 +95,15 @@ func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[pl
 	results := make(chan finished)
 	running := 0
 	for len(r.ready) > 0 || running > 0 {
-		for running < p.cfg.Slots && len(r.ready) > 0 && ctx.Err() == nil {
+		for running < p.cfg.Slots && len(r.ready) > 0 && ctx.Err() == nil && r.full == nil {
 			id := r.next()
 			if known := r.known(id); known != nil {
 				r.finish(id, known)
 				continue
 			}
 			running++
-			rpms := r.rootRPMs(id)
-			go func() { results <- finished{id, r.build(ctx, id, rpms)} }()
+			rpms, done := r.rootRPMs(id), r.done
+			go func() { results <- finished{id, r.build(ctx, id, rpms, done)} }()
 		}
 		if running == 0 {
 			break
@@ -117,6 +119,9 @@ func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[pl
 	}
 	if err := p.history.save(); err != nil {
 		p.warn("build", "build times could not be kept for the next estimate: "+err.Error())
+	}
+	if r.full != nil && ctx.Err() == nil {
+		return r.outcomes, r.full
 	}
 	return r.outcomes, ctx.Err()
 }
@@ -159,6 +164,9 @@ func (r *run) finish(id plan.ID, o *Outcome) {
 	r.outcomes[id] = o
 	r.done++
 	r.left -= r.work.Plan.Node(id).Seconds
+	if errors.Is(o.err, ErrDiskFull) {
+		r.full = o.err
+	}
 	r.report(o)
 	for _, dependent := range r.work.Plan.Dependents(id) {
 		switch o.State {
@@ -186,8 +194,9 @@ func (r *run) report(o *Outcome) {
 		Log: o.Log, Seconds: o.Seconds, Done: r.done, Total: r.work.Plan.Len(), Left: max(r.left, 0) / float64(r.p.cfg.Slots)})
 }
 
-// build makes one package, or finds that another process just did.
-func (r *run) build(ctx context.Context, id plan.ID, rpms []string) *Outcome {
+// build makes one package, or finds that another process just did. done is how many packages
+// were finished when it began.
+func (r *run) build(ctx context.Context, id plan.ID, rpms []string, done int) *Outcome {
 	b := r.work.builds[id]
 	started := time.Now()
 	unlock, err := r.p.lockKey(ctx, b.key)
@@ -202,7 +211,7 @@ func (r *run) build(ctx context.Context, id plan.ID, rpms []string) *Outcome {
 			return o
 		}
 	}
-	r.p.report(Event{Event: "package", Stage: "build", Name: b.name, Version: b.version, State: "building", Done: r.done, Total: r.work.Plan.Len()})
+	r.p.report(Event{Event: "package", Stage: "build", Name: b.name, Version: b.version, State: "building", Done: done, Total: r.work.Plan.Len()})
 	built, err := r.attempt(ctx, b, rpms)
 	if err != nil {
 		return r.failed(ctx, id, err, started)
@@ -217,6 +226,7 @@ func (r *run) failed(ctx context.Context, id plan.ID, err error, started time.Ti
 	if ctx.Err() != nil {
 		return r.outcome(id, StateWaiting)
 	}
+	err = r.p.explainDisk(err)
 	o := r.outcome(id, StateFailed)
 	o.Seconds, o.Cause, o.err = time.Since(started).Seconds(), err.Error(), err
 	if be, ok := errors.AsType[*builder.BuildError](err); ok {

@@ -100,7 +100,7 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 func (p *Pipeline) Run(ctx context.Context, req Request) (s Summary, err error) {
 	started := time.Now()
 	s = Summary{Event: "summary", Target: p.cfg.Target.Name, Built: []*Outcome{}, Reused: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
-	defer func() { s.Seconds = time.Since(started).Seconds() }()
+	defer func() { s.Seconds, err = time.Since(started).Seconds(), p.explainDisk(err) }()
 	prepared, err := p.Prepare(ctx, req)
 	if err != nil {
 		return s, err

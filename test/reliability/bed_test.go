@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -84,7 +86,7 @@ type event struct {
 	Failed     []pipeline.Outcome `json:"failed"`
 	Repository string             `json:"repository"`
 	Proof      *pipeline.Proof    `json:"proof"`
-	Exit       int                `json:"exit"`
+	Error      string             `json:"error"` // in a summary
 }
 
 // result is how a process ended.
@@ -107,11 +109,14 @@ func (r result) summary(t *testing.T) event {
 	return event{}
 }
 
-// message is what the last error event says.
+// message is what the last line says of the error.
 func (r result) message() string {
 	for i := len(r.events) - 1; i >= 0; i-- {
-		if r.events[i].Event.Event == "error" {
-			return r.events[i].Message
+		switch e := r.events[i]; e.Event.Event {
+		case "error":
+			return e.Message
+		case "summary":
+			return e.Error
 		}
 	}
 	return ""
@@ -242,21 +247,24 @@ func (b *bed) mustBuild(t *testing.T, state string, more ...string) result {
 	return r
 }
 
-// gate is a door in front of the index that can be shut: later connections are refused.
+// gate is a door in front of the index that shuts after some requests: later connections
+// are refused, until it is opened again for good.
 type gate struct {
 	address string
 	target  *url.URL
 	server  *http.Server
+	left    atomic.Int64
 }
 
-func (b *bed) newGate(t *testing.T) *gate {
+func (b *bed) newGate(t *testing.T, requests int64) *gate {
 	t.Helper()
 	target, err := url.Parse(b.server.URL)
 	must(t, err)
 	target.Path = ""
 	g := &gate{address: "127.0.0.1:0", target: target}
+	g.left.Store(requests)
 	g.open(t)
-	t.Cleanup(g.shut)
+	t.Cleanup(func() { g.server.Close() })
 	return g
 }
 
@@ -266,10 +274,27 @@ func (g *gate) open(t *testing.T) {
 	l, err := net.Listen("tcp", g.address)
 	must(t, err)
 	g.address = l.Addr().String()
-	g.server = &http.Server{Handler: httputil.NewSingleHostReverseProxy(g.target)}
-	go g.server.Serve(l) //nolint:errcheck // ends with Close
+	server, proxy := &http.Server{}, httputil.NewSingleHostReverseProxy(g.target)
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		left := g.left.Add(-1)
+		if left == -1 {
+			_ = l.Close() // with the listener gone, new connections are refused
+		}
+		if left < 0 {
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	})
+	g.server = server
+	go server.Serve(l) //nolint:errcheck // ends with Close
 }
 
-func (g *gate) shut() { g.server.Close() }
+// reopen opens for good.
+func (g *gate) reopen(t *testing.T) {
+	t.Helper()
+	g.server.Close()
+	g.left.Store(math.MaxInt64)
+	g.open(t)
+}
 
 func (g *gate) url() string { return "http://" + g.address + "/simple" }

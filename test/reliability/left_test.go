@@ -85,12 +85,12 @@ func mounts(dir string) []string {
 }
 
 // gone waits at most five seconds until no process below us and no mount below dir is there,
-// and says how long that took.
-func gone(t *testing.T, dir string) time.Duration {
+// and says how long that took. Processes excepted belong to the test.
+func gone(t *testing.T, dir string, except ...int) time.Duration {
 	t.Helper()
 	started := time.Now()
 	for {
-		procs, mounted := descendants(), mounts(dir)
+		procs, mounted := descendants(except...), mounts(dir)
 		took := time.Since(started)
 		if len(procs)+len(mounted) == 0 {
 			return took

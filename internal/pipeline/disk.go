@@ -1,0 +1,54 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"reqpm/internal/builder"
+)
+
+// ErrDiskFull: there is no room where the state directory is. The message says where and
+// how much is left.
+var ErrDiskFull = errors.New("the disk is full")
+
+// Free space, in bytes, below which a failure is put down to it: less than any step needs that
+// is worth beginning, and programs we start do not always say why they failed.
+const (
+	noRoom   = 1 << 20
+	fewRooms = 32 << 20 // for a build that says itself that it ran out of space
+)
+
+// explainDisk makes an error that comes from a full disk say so, and where. Others stay as
+// they are.
+func (p *Pipeline) explainDisk(err error) error {
+	if err == nil || errors.Is(err, ErrDiskFull) {
+		return err
+	}
+	free := p.freeBytes()
+	full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || free < noRoom
+	if !full && free < fewRooms {
+		// Out of the sandbox comes text only, and a package may print whatever it likes.
+		text := err.Error()
+		if be, ok := errors.AsType[*builder.BuildError](err); ok {
+			text += be.Tail
+		}
+		full = strings.Contains(strings.ToLower(text), "no space left on device")
+	}
+	if !full {
+		return err
+	}
+	return fmt.Errorf("%w: %s has %.1f MB left; make room (reqpm clean helps) and run the same command again: %w",
+		ErrDiskFull, p.cfg.StateDir, float64(free)/1e6, err)
+}
+
+// freeBytes is the room left for us where the state directory is.
+func (p *Pipeline) freeBytes() uint64 {
+	var fs unix.Statfs_t
+	if unix.Statfs(p.cfg.StateDir, &fs) != nil {
+		return ^uint64(0)
+	}
+	return fs.Bavail * uint64(fs.Bsize)
+}

@@ -1,0 +1,35 @@
+package reliability
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// The index goes away in the middle and comes back.
+func TestIndexGoesAway(t *testing.T) {
+	need(t)
+	whole, _ := reference.get(t)
+	bed := freshBed(t)
+	for _, requests := range []int64{1, 6, 12} {
+		t.Run(fmt.Sprint("after ", requests, " requests"), func(t *testing.T) {
+			g := bed.newGate(t, requests)
+			state := fmt.Sprint("state", requests)
+			r := bed.build(t, state, "--index-url", g.url())
+			if r.code != 5 {
+				t.Fatalf("exit %d, not 5: %s", r.code, r.why())
+			}
+			t.Log(r.stderr)
+			for _, said := range []string{g.address, "refused"} {
+				if !strings.Contains(r.message(), said) {
+					t.Errorf("the message does not say %q: %s", said, r.message())
+				}
+			}
+			gone(t, bed.dir)
+			nothingLeft(t, bed, state)
+			g.reopen(t)
+			bed.mustBuild(t, state, "--index-url", g.url())
+			sameRepository(t, published(t, whole.state("state")), bed.state(state))
+		})
+	}
+}
