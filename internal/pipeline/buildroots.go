@@ -137,7 +137,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	}
 	backend := g.p.wanted(hook)
 	b.requires = append(slices.Clone(system), backend...)
-	if b.root, err = g.p.hooks.solveTools(ctx, b.requires, b.name); err != nil {
+	if b.root, err = g.p.hooks.solveTools(ctx, b.requires); err != nil {
 		return offerWaysOut(err)
 	}
 	b.edges = buildEdges(b.id, b.root, system, backend)

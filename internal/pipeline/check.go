@@ -98,6 +98,9 @@ func readRPM(file string, py target.Python) (RPM, error) {
 // top-level package or module, "" for metadata, caches and data.
 func importName(rest string) string {
 	top, below, nested := strings.Cut(rest, "/")
+	if module, _, _ := strings.Cut(top, "."); !nested && strings.HasSuffix(top, ".so") { // _speed.cpython-312-x86_64-linux-gnu.so
+		return module
+	}
 	if strings.Contains(top, "-") || top == "__pycache__" || strings.HasPrefix(top, "_distutils_hack") {
 		return ""
 	}
@@ -108,10 +111,6 @@ func importName(rest string) string {
 		return top
 	}
 	if module, ok := strings.CutSuffix(top, ".py"); ok {
-		return module
-	}
-	if strings.HasSuffix(top, ".so") {
-		module, _, _ := strings.Cut(top, ".")
 		return module
 	}
 	return ""

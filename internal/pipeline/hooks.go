@@ -94,7 +94,7 @@ func (p *Pipeline) buildSystem(name string, record sdistRecord) []pep508.Require
 // its own, so that one package's ceiling on its build tool binds nobody else. The same
 // requirements are resolved once a run. The versions chosen do not depend on what the
 // application locks, which is what lets projects share built tools.
-func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement, asked string) (solve.Solution, error) {
+func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement) (solve.Solution, error) {
 	texts := make([]string, 0, len(reqs))
 	for _, r := range reqs {
 		texts = append(texts, r.String())
@@ -115,7 +115,7 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement, asked
 	s.once.Do(func() {
 		roots := make([]solve.Root, 0, len(reqs))
 		for _, r := range reqs {
-			roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{Package: "the build of " + asked, Text: r.String()}})
+			roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{Package: "its build", Text: r.String()}})
 		}
 		for _, r := range h.p.cfg.BuildConstraints {
 			roots = append(roots, solve.Root{Req: r, Constraint: true, Origin: solve.Origin{Package: "--build-constraint", Text: r.String()}})
@@ -221,7 +221,7 @@ type asked struct {
 // hookRequires asks what else the build of an archive needs. The answer is kept by
 // archive, Python, base root and environment.
 func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
-	tools, err := h.solveTools(ctx, h.p.buildSystem(f.Name, record), f.Name)
+	tools, err := h.solveTools(ctx, h.p.buildSystem(f.Name, record))
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +278,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 
 // widen makes the environment that also holds what the backend asked for.
 func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, extra []pep508.Requirement) (sdist.HookEnv, error) {
-	tools, err := h.solveTools(ctx, append(h.p.buildSystem(f.Name, record), extra...), f.Name)
+	tools, err := h.solveTools(ctx, append(h.p.buildSystem(f.Name, record), extra...))
 	if err != nil {
 		return sdist.HookEnv{}, err
 	}
