@@ -172,7 +172,7 @@ func (a *app) printSummary(s pipeline.Summary) {
 		return
 	}
 	fmt.Fprintf(a.stdout, "repository  %s\n", s.Repository)
-	for _, line := range repo.InstallLines(s.RepoFile, []string{s.SetName}) {
+	for _, line := range repo.InstallLines(s.RepoFile, []string{s.SetName}, s.Foreign) {
 		fmt.Fprintf(a.stdout, "  %s\n", line)
 	}
 }

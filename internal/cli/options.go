@@ -62,7 +62,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.BoolVar(&o.noProject, "no-project", false, "do not package the project itself")
 	f.StringVarP(&o.target, "target", "t", "local", "release to build for; see 'reqpm targets'")
 	o.registerIndex(cmd)
-	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when there is no source distribution; repeatable")
+	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when it has no source distribution or needs itself to be built; repeatable")
 	f.StringArrayVar(&o.allowPure, "allow-pure", nil, "accept NAME without the compiled parts its wheels have; repeatable")
 	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
 	f.StringArrayVar(&o.dropBuild, "drop-build-requirement", nil, "leave NAME out of every build's requirements; repeatable")

@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"reqpm/internal/index"
 	"reqpm/internal/plan"
 	"reqpm/internal/rpmname"
 	"reqpm/internal/solve"
@@ -39,7 +41,7 @@ func (p *Pipeline) Plan(ctx context.Context, lock *Lock) (*Work, error) {
 	}
 	p.stage("plan", fmt.Sprintf("write the specs of %d packages and plan their builds", len(builds)))
 	// The first plan only orders: a key needs the keys of its build root.
-	first, err := p.graph(builds, lock)
+	first, err := p.breakLoops(builds, lock)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +98,39 @@ func (p *Pipeline) decide(base interface{ ID() string }, b *pkgBuild, builds map
 	if !p.cfg.Refresh {
 		b.cached = p.cachedBuild(b.key)
 	}
+}
+
+// breakLoops orders the builds. Packages that need each other to be built cannot be built from
+// source at all: they are failed packages, with the shortest loop as the reason, unless
+// policy breaks the loop by taking one of them from its wheel.
+func (p *Pipeline) breakLoops(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.Plan, error) {
+	for {
+		ordered, err := p.graph(builds, lock)
+		cycle, ok := errors.AsType[*plan.CycleError](err)
+		if !ok {
+			return ordered, err
+		}
+		if slices.ContainsFunc(cycle.Loop, func(id plan.ID) bool { return p.takeWheel(builds[id]) }) {
+			continue
+		}
+		for _, id := range cycle.Loop {
+			builds[id].err = fmt.Errorf("%w; --allow-wheel %s takes one of them from its wheel", cycle, builds[id].name)
+		}
+	}
+}
+
+// takeWheel turns a build into the unpacking of a wheel, where that is allowed and there is one.
+func (p *Pipeline) takeWheel(b *pkgBuild) bool {
+	if !slices.Contains(p.cfg.AllowWheel, b.name) {
+		return false
+	}
+	wheels := slices.DeleteFunc(slices.Clone(b.all), func(f index.File) bool { return f.Kind != index.Wheel })
+	f, err := p.artifact(b.name, wheels)
+	if err != nil {
+		return false
+	}
+	b.file, b.root, b.requires, b.edges, b.record = f, solve.Solution{}, nil, nil, sdistRecord{}
+	return true
 }
 
 // graph makes the plan of what is known so far.

@@ -16,6 +16,7 @@ import (
 
 	"reqpm/internal/plan"
 	"reqpm/internal/source"
+	"reqpm/internal/target"
 )
 
 // Request is one run: from a Git URL or a folder to a published, proven repository.
@@ -43,6 +44,7 @@ type Summary struct {
 	Repository string     `json:"repository"`
 	RepoFile   string     `json:"repo_file"`
 	SetName    string     `json:"set_name"`
+	Foreign    bool       `json:"-"` // the machine's own packages are not rpm's
 	Proof      *Proof     `json:"proof"`
 	Logs       string     `json:"logs"`
 	Seconds    float64    `json:"seconds"`
@@ -99,7 +101,7 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 // error here; an error means that a stage before or behind the builds could not do its work.
 func (p *Pipeline) Run(ctx context.Context, req Request) (s Summary, err error) {
 	started := time.Now()
-	s = Summary{Event: "summary", Target: p.cfg.Target.Name, Built: []*Outcome{}, Reused: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
+	s = Summary{Event: "summary", Target: p.cfg.Target.Name, Foreign: p.cfg.Target.Kind == target.Host, Built: []*Outcome{}, Reused: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
 	defer func() { s.Seconds, err = time.Since(started).Seconds(), p.explainDisk(err) }()
 	prepared, err := p.Prepare(ctx, req)
 	if err != nil {

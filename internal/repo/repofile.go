@@ -87,8 +87,10 @@ func fileURL(path string) string {
 }
 
 // InstallLines are the two lines that make a machine use the repository and install
-// names from it. repoFile is a path or an http(s) URL.
-func InstallLines(repoFile string, names []string) []string {
+// names from it. repoFile is a path or an http(s) URL. On a foreign machine, one whose own
+// packages are not rpm's (Debian), dnf's folder is made first and its plugin named local is
+// left out: that one looks for a repository that nobody made there.
+func InstallLines(repoFile string, names []string, foreign bool) []string {
 	quoted := make([]string, len(names))
 	for i, n := range names {
 		quoted[i] = shellQuote(n)
@@ -97,7 +99,12 @@ func InstallLines(repoFile string, names []string) []string {
 	if strings.HasPrefix(repoFile, "https://") || strings.HasPrefix(repoFile, "http://") {
 		add = "sudo curl -fsSo " + shellQuote("/etc/yum.repos.d/"+repoFile[strings.LastIndexByte(repoFile, '/')+1:]) + " " + shellQuote(repoFile)
 	}
-	return []string{add, strings.TrimRight("sudo dnf install "+strings.Join(quoted, " "), " ")}
+	install := "sudo dnf install "
+	if foreign {
+		add = "sudo mkdir -p /etc/yum.repos.d && " + add
+		install += "--disableplugin=local "
+	}
+	return []string{add, strings.TrimRight(install+strings.Join(quoted, " "), " ")}
 }
 
 var shellPlain = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+~-]+$`)

@@ -39,6 +39,13 @@ func TestRepoFileChecksSignatures(t *testing.T) {
 	}
 }
 
+func TestInstallLinesOnDebian(t *testing.T) {
+	want := []string{"sudo mkdir -p /etc/yum.repos.d && sudo cp /srv/r/x.repo /etc/yum.repos.d/", "sudo dnf install --disableplugin=local foo"}
+	if got := InstallLines("/srv/r/x.repo", []string{"foo"}, true); !slices.Equal(got, want) {
+		t.Errorf("lines = %q, want %q", got, want)
+	}
+}
+
 func TestInstallLines(t *testing.T) {
 	for _, c := range []struct {
 		file  string
@@ -49,7 +56,7 @@ func TestInstallLines(t *testing.T) {
 		{"/a b/it's.repo", []string{"python3.12dist(foo)"}, []string{`sudo cp '/a b/it'\''s.repo' /etc/yum.repos.d/`, "sudo dnf install 'python3.12dist(foo)'"}},
 		{"https://example.org/repos/x.repo", []string{"a", "b"}, []string{"sudo curl -fsSo /etc/yum.repos.d/x.repo https://example.org/repos/x.repo", "sudo dnf install a b"}},
 	} {
-		if got := InstallLines(c.file, c.names); !slices.Equal(got, c.want) {
+		if got := InstallLines(c.file, c.names, false); !slices.Equal(got, c.want) {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
