@@ -174,17 +174,31 @@ func fileSHA256(path string) (string, error) {
 // hookMetadata learns an sdist's metadata by running its build backend in the
 // sandbox; kept for ever by archive and Python.
 func (p *Pipeline) hookMetadata(ctx context.Context, f index.File) (metadata.Metadata, error) {
-	path := filepath.Join(p.paths.facts(), "metadata", fileKey(f)+"-"+p.cfg.Target.Python.Minor())
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		if raw, err = p.askMetadata(ctx, f); err != nil {
+	path := filepath.Join(p.paths.facts(), "metadata", fileKey(f)+"-"+p.cfg.Target.Python.Minor()+".json")
+	// With its digest: a text cut short would parse, and lack requirements.
+	var kept struct {
+		Text   []byte
+		SHA256 string
+	}
+	if _, err := readJSON(path, &kept); err != nil {
+		return metadata.Metadata{}, err
+	}
+	if len(kept.Text) == 0 || kept.SHA256 != textSHA256(kept.Text) {
+		raw, err := p.askMetadata(ctx, f)
+		if err != nil {
 			return metadata.Metadata{}, fmt.Errorf("metadata of %s by its build backend: %w", f.Filename, err)
 		}
-		if err := writeFile(path, raw); err != nil {
+		kept.Text, kept.SHA256 = raw, textSHA256(raw)
+		if err := writeJSON(path, kept); err != nil {
 			return metadata.Metadata{}, err
 		}
 	}
-	return metadata.Parse(raw)
+	return metadata.Parse(kept.Text)
+}
+
+func textSHA256(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // digest is a short stable digest of anything JSON can hold.

@@ -86,6 +86,9 @@ func (b *Builder) openBase(ctx context.Context, t target.Target, id string, repo
 		return nil, err
 	}
 	err = b.makeBase(ctx, t, id, temp, report, fill)
+	if err == nil && exists(dir) { // damaged, or hold would have taken it
+		err = os.Rename(dir, filepath.Join(temp.path, "damaged"))
+	}
 	if err == nil {
 		err = os.Rename(filepath.Join(temp.path, "base"), dir)
 	}

@@ -101,18 +101,32 @@ func (w *worker) keepDependencies(ctx context.Context, n needs, path string, log
 		return err
 	}
 	defer lock.Close()
-	if exists(filepath.Join(path, "manifest")) {
+	if _, err := openLayer(path); err == nil {
 		return nil
+	}
+	if exists(path) {
+		fmt.Fprintf(log, "build root layer %s is damaged: it is made again\n", filepath.Base(path))
+		// Away first, to where it is removed also after a kill.
+		if err := os.Rename(path, filepath.Join(w.Temp, "damaged-"+filepath.Base(path))); err != nil {
+			return fmt.Errorf("replace a damaged layer: %w", err)
+		}
 	}
 	_, err = w.makeDependencies(ctx, n, path, log)
 	return err
 }
 
-// openLayer reads a finished layer and marks it as used now.
+// openLayer reads a finished layer that is as it was made, and marks it as used now.
 func openLayer(path string) (*depLayer, error) {
 	text, err := os.ReadFile(filepath.Join(path, "manifest"))
 	if err != nil {
 		return nil, err
+	}
+	made, err := os.ReadFile(filepath.Join(path, "fingerprint"))
+	if err != nil {
+		return nil, err
+	}
+	if is, err := fingerprint(layer{path}); err != nil || is != string(made) {
+		return nil, errors.Join(fmt.Errorf("layer %s is not as it was made", path), err)
 	}
 	now := time.Now()
 	_ = os.Chtimes(path, now, now) // the age that pruning goes by
@@ -146,7 +160,13 @@ func (w *worker) makeDependencies(ctx context.Context, n needs, path string, log
 	if path == "" {
 		return &depLayer{layer: upper, manifest: manifest}, nil
 	}
-	err = os.WriteFile(filepath.Join(upper.dir, "manifest"), []byte(strings.Join(manifest, "\n")), 0o644)
+	sum, err := fingerprint(upper)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(upper.dir, "fingerprint"), []byte(sum), 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(upper.dir, "manifest"), []byte(strings.Join(manifest, "\n")), 0o644)
+	}
 	if err == nil {
 		err = os.Rename(upper.dir, path)
 	}
