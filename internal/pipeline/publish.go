@@ -170,7 +170,7 @@ func (p *Pipeline) Verify(ctx context.Context, work *Work, outcomes map[plan.ID]
 	if err != nil {
 		return Proof{}, err
 	}
-	proof := Proof{Log: filepath.Join(logDir, "verify.log")}
+	proof := Proof{Installed: []string{}, Imported: []string{}, Log: filepath.Join(logDir, "verify.log")}
 	if err := os.MkdirAll(logDir, 0o755); err != nil { // a run that built nothing has made no log yet
 		return proof, err
 	}
