@@ -51,6 +51,7 @@ fedora_name() {
     gnupg) echo gnupg2 ;;
     xz-utils) echo xz ;;
     golang-go) echo golang ;;
+    python3-dev) echo python3-devel ;;
     libc6-dev | ca-certificates) echo ;;
     *) echo "$1" ;;
   esac
@@ -82,7 +83,7 @@ need_go() {
 
 need_build_tools() {
   install_packages git rpm dnf dnf-plugins-core createrepo-c bubblewrap gnupg gcc g++ libc6-dev make \
-    xz-utils python3 python3-pip python3-packaging ca-certificates
+    xz-utils python3 python3-dev python3-pip python3-packaging ca-certificates
 }
 
 build_binary() {

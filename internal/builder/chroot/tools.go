@@ -21,6 +21,8 @@ type Tool struct {
 
 var packagingTool = Tool{"python3-packaging", "rpm's Python dependency generator imports it; without it RPMs provide nothing", "python3-packaging", "python3-packaging"}
 
+var headersTool = Tool{"Python.h", "C extensions are compiled with Python's headers", "python3-dev", "python3-devel"}
+
 var programs = []Tool{
 	{"bwrap", "runs builds unprivileged and without network", "bubblewrap", "bubblewrap"},
 	{"dnf", "installs build requirements", "dnf", "dnf"},
@@ -50,6 +52,9 @@ func Missing(k target.Kind) []Tool {
 	}
 	if k == target.Host && !exists("/usr/lib/python3/dist-packages/packaging") {
 		list = append(list, packagingTool)
+	}
+	if headers, _ := filepath.Glob("/usr/include/python3*/Python.h"); k == target.Host && len(headers) == 0 {
+		list = append(list, headersTool)
 	}
 	return list
 }
