@@ -12,10 +12,16 @@ import (
 // writeFile replaces path by data so that a reader, or whoever comes after a
 // kill -9, sees the old or the new content and nothing between.
 func writeFile(path string, data []byte) error {
+	return writeFileBy(filepath.Dir(path), path, data)
+}
+
+// writeFileBy is writeFile with the unfinished file in tmpDir, on the same file system: in a
+// scratch folder what a kill leaves of it is swept.
+func writeFileBy(tmpDir, path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	tmp, err := os.CreateTemp(tmpDir, ".new-*")
 	if err != nil {
 		return err
 	}
@@ -38,12 +44,15 @@ func writeFile(path string, data []byte) error {
 }
 
 // writeJSON is writeFile of v.
-func writeJSON(path string, v any) error {
+func writeJSON(path string, v any) error { return writeJSONBy(filepath.Dir(path), path, v) }
+
+// writeJSONBy is writeFileBy of v.
+func writeJSONBy(tmpDir, path string, v any) error {
 	data, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(data, '\n'))
+	return writeFileBy(tmpDir, path, append(data, '\n'))
 }
 
 // readJSON fills v from path and tells whether there was a readable file. A

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,6 +17,7 @@ import (
 // for names both built, and lose none.
 type history struct {
 	path string
+	tmp  string // where it is written to before it is moved; "": beside path
 	mu   sync.Mutex
 	seen map[string]float64 // seconds of the last build by name
 	new  map[string]float64
@@ -55,7 +57,7 @@ func (h *history) save() error {
 	for name, s := range h.new {
 		merged[name] = s
 	}
-	return writeJSON(h.path, merged)
+	return writeJSONBy(cmp.Or(h.tmp, filepath.Dir(h.path)), h.path, merged)
 }
 
 // expect is how long a build should take: what it took last time, else by what

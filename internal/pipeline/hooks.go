@@ -251,7 +251,7 @@ func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistReco
 	for _, r := range reqs {
 		answer.Requires = append(answer.Requires, r.String())
 	}
-	return reqs, writeJSON(path, answer)
+	return reqs, writeJSONBy(h.p.paths.tmp(), path, answer)
 }
 
 // metadata asks a build backend what the package says of itself.

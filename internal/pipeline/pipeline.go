@@ -115,6 +115,7 @@ func New(cfg Config) (*Pipeline, error) {
 	p.from = newCandidates(p)
 	p.hooks = newHooks(p, p.from)
 	p.history = openHistory(p.paths.history())
+	p.history.tmp = p.paths.tmp()
 	return p, nil
 }
 

@@ -108,7 +108,7 @@ func (p *Pipeline) sdistFacts(ctx context.Context, f index.File) (sdistRecord, e
 	if err != nil {
 		return record, err
 	}
-	return record, writeJSON(path, record)
+	return record, writeJSONBy(p.paths.tmp(), path, record)
 }
 
 // withSource unpacks an archive into a scratch folder for the time of use.
@@ -189,7 +189,7 @@ func (p *Pipeline) hookMetadata(ctx context.Context, f index.File) (metadata.Met
 			return metadata.Metadata{}, fmt.Errorf("metadata of %s by its build backend: %w", f.Filename, err)
 		}
 		kept.Text, kept.SHA256 = raw, textSHA256(raw)
-		if err := writeJSON(path, kept); err != nil {
+		if err := writeJSONBy(p.paths.tmp(), path, kept); err != nil {
 			return metadata.Metadata{}, err
 		}
 	}

@@ -84,7 +84,7 @@ func (p *Pipeline) archPath(f index.File) string {
 
 // learnArch notes what a build showed and writes the spec again.
 func (p *Pipeline) learnArch(ctx context.Context, b *pkgBuild, noarch bool) error {
-	if err := writeJSON(p.archPath(b.file), archRecord{noarch}); err != nil {
+	if err := writeJSONBy(p.paths.tmp(), p.archPath(b.file), archRecord{noarch}); err != nil {
 		return err
 	}
 	return p.writeSpec(ctx, b, b.extras)

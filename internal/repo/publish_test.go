@@ -279,6 +279,33 @@ func TestDamagedSignedCopyIsSignedAgain(t *testing.T) {
 	}
 }
 
+// Below a path that is too long for the agent's sockets, or that rpm cannot be given, the
+// private key still lies below the root alone, where it is swept after a kill.
+func TestLongPathKeepsThePrivateKeyBelowTheRoot(t *testing.T) {
+	publishTools(t)
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	long := strings.Repeat("long path ", 10)
+	bin, _ := buildRPM(t, "alpha", "1.0")
+	req := request(t, filepath.Join(t.TempDir(), long), bin)
+	if err := os.Mkdir(req.Root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	home, remove, err := gnupgHome(req.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if real, err := filepath.EvalSymlinks(home); err != nil || filepath.Dir(real) != req.Root || len(home) > maxSocketDir {
+		t.Errorf("the private directory is %s, in truth %s: %v", home, real, err)
+	}
+	remove()
+	mustPublish(t, req)
+	entries, err := os.ReadDir(tmp)
+	if err != nil || len(entries) > 0 {
+		t.Errorf("left in TMPDIR: %v, %v", entries, err)
+	}
+}
+
 func TestTwoVersionsOfOneNameAreRefused(t *testing.T) {
 	publishTools(t)
 	a, _ := buildRPM(t, "alpha", "1.0")

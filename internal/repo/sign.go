@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,11 +30,11 @@ func signRPMs(ctx context.Context, stateTmp, dir string, names []string, k *Key)
 			return err
 		}
 	}
-	home, err := gnupgHome(stateTmp)
+	home, removeHome, err := gnupgHome(stateTmp)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(home)
+	defer removeHome()
 	private := filepath.Join(home, "key.asc")
 	if err := os.WriteFile(private, k.private, 0o600); err != nil {
 		return err
@@ -74,20 +75,36 @@ exec xargs -0 -P "$3" -n 32 rpmsign --define "_gpg_path $1" --define "_gpg_name 
 	return nil
 }
 
-// gnupgHome makes a private directory, in tmp when the agent's sockets fit there.
-func gnupgHome(tmp string) (string, error) {
-	if abs, err := filepath.Abs(tmp); err == nil {
-		tmp = abs
+// gnupgHome makes a private directory in tmp, where a later publication finds it when this
+// process is killed: it holds the private key. Where the agent's sockets do not fit there, or
+// rpm cannot be given such a path, the name used is that of a link elsewhere.
+func gnupgHome(tmp string) (home string, remove func(), err error) {
+	fail := func(err error) (string, func(), error) {
+		return "", nil, fmt.Errorf("make a private directory for gpg: %w", err)
 	}
-	// rpm's macro language reads % and splits at spaces: such a path cannot be given to it.
-	if len(tmp)+len("/.tmp-g0123456789") > maxSocketDir || strings.ContainsAny(tmp, "%{}()\\\"'$`~ \t\n") {
-		tmp = ""
+	if tmp, err = filepath.Abs(tmp); err != nil {
+		return fail(err)
 	}
-	home, err := os.MkdirTemp(tmp, ".tmp-g*")
+	home, err = os.MkdirTemp(tmp, tmpPrefix+"g*")
 	if err != nil {
-		return "", fmt.Errorf("make a private directory for gpg: %w", err)
+		return fail(err)
 	}
-	return home, nil
+	remove = func() { os.RemoveAll(home) }
+	// rpm's macro language reads % and splits at spaces.
+	if len(home) <= maxSocketDir && !strings.ContainsAny(home, "%{}()\\\"'$`~ \t\n") {
+		return home, remove, nil
+	}
+	for range 100 {
+		link := filepath.Join(os.TempDir(), fmt.Sprintf("reqpm-g%08x", rand.Uint32()))
+		if err = os.Symlink(home, link); err == nil {
+			return link, func() { os.Remove(link); os.RemoveAll(home) }, nil
+		}
+		if !errors.Is(err, os.ErrExist) {
+			break
+		}
+	}
+	remove()
+	return fail(err)
 }
 
 // gnupgEnv keeps the caller's own macros, keyrings and locale out.
