@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // cache is a folder that many processes use at the same time without locks:
@@ -21,7 +23,8 @@ import (
 //	pages/ab/<key>                 project pages; the time of the file is when it was asked for
 //	metadata/ab/<key>              core metadata, for ever
 //	refs/ab/<key>                  address → sha256, where the index gave no sha256
-//	tmp/                           what is being written
+//	tmp/                           what is being written; its writer holds a lock on it
+//	tmp.lock                       shared while a file in tmp is made and not yet locked
 //
 // Everything is written to tmp, synced and renamed, so a reader sees the whole or
 // nothing; two writers of one name write the same content, or the later page wins.
@@ -38,10 +41,6 @@ type fileState struct {
 	mtime   time.Time
 	changed string // device, inode and change time, see statKey
 }
-
-// tempMaxAge is how long a file in tmp may stay without being written to before it counts
-// as left behind by a process that died.
-const tempMaxAge = 24 * time.Hour
 
 func openCache(dir string) (*cache, error) {
 	if dir == "" {
@@ -61,15 +60,47 @@ func openCache(dir string) (*cache, error) {
 
 func (c *cache) tmp() string { return filepath.Join(c.dir, "tmp") }
 
-// sweep removes what dead processes left in tmp; errors do not matter.
+// sweep removes what dead processes left in tmp: what nobody holds a lock on. Errors do not matter.
 func (c *cache) sweep() {
+	gate, err := lockFile(filepath.Join(c.dir, "tmp.lock"), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return // somebody begins a file: next time
+	}
+	defer gate.Close()
 	entries, err := os.ReadDir(c.tmp())
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > tempMaxAge {
-			os.Remove(filepath.Join(c.tmp(), e.Name()))
+		path := filepath.Join(c.tmp(), e.Name())
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			os.Remove(path)
+		}
+		f.Close()
+	}
+}
+
+// lockFile opens (and makes) path and locks it; closing gives the lock back.
+func lockFile(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, how); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), how); !errors.Is(err, unix.EINTR) {
+			return err
 		}
 	}
 }
@@ -86,10 +117,16 @@ type draft struct {
 }
 
 func (c *cache) draft() (*draft, error) {
+	gate, err := lockFile(filepath.Join(c.dir, "tmp.lock"), unix.LOCK_SH)
+	if err != nil {
+		return nil, localError{fmt.Errorf("index cache %s: %w", c.dir, err)}
+	}
+	defer gate.Close()
 	f, err := c.create(c.tmp())
 	if err != nil {
 		return nil, localError{fmt.Errorf("index cache %s: %w", c.dir, err)}
 	}
+	_ = flock(f, unix.LOCK_EX|unix.LOCK_NB) // where there are no locks, nothing is swept
 	return &draft{File: f}, nil
 }
 
@@ -116,14 +153,14 @@ func (d *draft) publish(path string, mode fs.FileMode) error {
 	if err == nil {
 		err = d.Chmod(mode)
 	}
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o755)
 	}
-	if err == nil {
+	if err == nil { // while it is open, and so locked: a sweep must not come between
 		err = os.Rename(d.Name(), path)
+	}
+	if cerr := d.Close(); err == nil {
+		err = cerr
 	}
 	if err != nil {
 		return localError{fmt.Errorf("writing to the index cache: %w", err)}

@@ -416,28 +416,29 @@ func TestRemoteClientReadsNoLocalFile(t *testing.T) {
 }
 
 func TestSweepKeepsWhatIsBeingWritten(t *testing.T) {
-	dir := t.TempDir()
-	tmp := filepath.Join(dir, "tmp")
-	if err := os.MkdirAll(tmp, 0o755); err != nil {
+	c, err := openCache(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
-	dead, alive := filepath.Join(tmp, "dead"), filepath.Join(tmp, "alive")
-	for _, p := range []string{dead, alive} {
-		if err := os.WriteFile(p, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	old := time.Now().Add(-2 * tempMaxAge)
-	if err := os.Chtimes(dead, old, old); err != nil {
+	alive, err := c.draft()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openCache(dir); err != nil {
+	defer alive.discard()
+	dead, err := c.draft()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(dead); err == nil {
+	if err := dead.Close(); err != nil { // as the end of its process does
+		t.Fatal(err)
+	}
+	if _, err := openCache(c.dir); err != nil { // the next process
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dead.Name()); err == nil {
 		t.Error("what a dead process left is still there")
 	}
-	if _, err := os.Stat(alive); err != nil {
+	if _, err := os.Stat(alive.Name()); err != nil {
 		t.Error("what is being written was removed")
 	}
 }

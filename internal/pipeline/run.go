@@ -61,6 +61,7 @@ type Prepared struct {
 // Prepare checks out, analyses and resolves.
 func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) {
 	p.stage("source", "check out "+source.Redacted(req.Source.URL))
+	req.Source.Tmp = p.paths.tmp()
 	checkout, err := source.Fetch(ctx, req.Source)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func newGit(loc location, req Request) (*git, error) {
 		return nil, err
 	}
 	sweep(req.Dir, time.Now())
-	tmp, err := os.MkdirTemp(req.Dir, tmpPrefix) // mode 0700
+	tmp, err := os.MkdirTemp(cmp.Or(req.Tmp, req.Dir), tmpPrefix) // mode 0700
 	if err != nil {
 		return nil, fmt.Errorf("make a private directory for git: %w", err)
 	}

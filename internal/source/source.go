@@ -34,6 +34,9 @@ type Request struct {
 	URL string // https, ssh or scp-like; with Policy a local path or http too
 	Ref string // branch, tag, full or abbreviated commit id; "": the remote's HEAD
 	Dir string // where checkouts are kept, e.g. STATE/checkouts; made when absent
+	// Tmp is where to work, on the file system of Dir, when the caller has a folder that is
+	// swept after a kill; "": Dir, where what was killed stays for a day.
+	Tmp string
 	// Skip is a directory that is never part of a local source, absolute: the state
 	// directory may lie inside the project.
 	Skip string
