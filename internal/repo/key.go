@@ -2,6 +2,7 @@ package repo
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -101,11 +102,25 @@ func pgpConfig() *packet.Config {
 	}
 }
 
-// makeKey writes a new key to path. The link at the end fails when another process was
-// first; that is as good.
+// makeKey writes a new key to path, unless another process is first; that is as good. What a
+// killed process left of a key goes: it would be a private key that nobody knows of.
 func makeKey(dir, path string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
+	}
+	unlock, err := lockRoot(context.Background(), dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Lstat(path); err == nil {
+		return nil
+	}
+	left, _ := filepath.Glob(filepath.Join(globEscape(dir), ".tmp-key-*"))
+	for _, old := range left {
+		if err := os.Remove(old); err != nil {
+			return err
+		}
 	}
 	armored, err := newPrivateKey(dir)
 	if err != nil {
@@ -126,7 +141,7 @@ func makeKey(dir, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(dir)
