@@ -88,10 +88,10 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 	in := Input{Set: prepared.Analysis.Set, Ignore: req.Wanted.Ignore}
 	if !req.Wanted.NoProject {
 		if in.Project, err = p.Package(ctx, checkout); err != nil {
-			if ctx.Err() != nil || fatal(err) || nothing != nil {
+			if ctx.Err() != nil || fatal(err) && !errors.Is(err, errBase) || nothing != nil {
 				return prepared, errors.Join(nothing, err)
 			}
-			p.warn("analyze", fmt.Sprintf("the project itself is not packaged, its requirements are: %v", err))
+			p.warn("analyze", "the project itself is not packaged, its requirements are: "+lastLine(err.Error()))
 		}
 	}
 	prepared.Lock, err = p.Resolve(ctx, in)
