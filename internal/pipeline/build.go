@@ -244,7 +244,7 @@ func (r *run) attempt(ctx context.Context, b *pkgBuild, rpms []string) (*Built, 
 		if !ok || try > 1 {
 			return built, err
 		}
-		if err := r.p.learnArch(ctx, b, flip.noarch); err != nil {
+		if err := r.p.learnArch(ctx, b, flip); err != nil {
 			return nil, err
 		}
 	}

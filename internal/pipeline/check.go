@@ -34,10 +34,14 @@ type RPM struct {
 	TopLevel []string `json:"top_level"` // import names
 }
 
-// archError: only the build showed whether the package is noarch.
-type archError struct{ noarch bool }
+// archError: only the build showed whether the package is noarch, or that what it compiles
+// carries no debug information.
+type archError struct{ noarch, noDebug bool }
 
 func (e *archError) Error() string {
+	if e.noDebug {
+		return "what the package compiles carries no debug information"
+	}
 	if e.noarch {
 		return "nothing in the package is compiled: it is noarch"
 	}
@@ -53,6 +57,11 @@ func archMistake(err error) error {
 	for _, sign := range []string{"Arch dependent binaries in noarch package", "the package is noarch, but its wheel holds compiled files"} {
 		if strings.Contains(be.Tail, sign) {
 			return &archError{noarch: false}
+		}
+	}
+	for _, list := range []string{"debugsourcefiles.list", "debugfiles.list"} {
+		if strings.Contains(be.Tail, "Empty %files file") && strings.Contains(be.Tail, list) {
+			return &archError{noDebug: true}
 		}
 	}
 	return err

@@ -75,16 +75,17 @@ func linkOrCopy(from, to string) error {
 	return out.Close()
 }
 
-// archRecord remembers what a build showed about an archive: whether it is noarch.
-type archRecord struct{ Noarch bool }
+// archRecord remembers what a build showed about an archive: whether it is noarch, and that its
+// compiled parts carry no debug information.
+type archRecord struct{ Noarch, NoDebug bool }
 
 func (p *Pipeline) archPath(f index.File) string {
 	return filepath.Join(p.paths.facts(), "arch", fileKey(f)+"-"+p.cfg.Target.Name+"-"+p.cfg.Target.Python.Minor()+".json")
 }
 
 // learnArch notes what a build showed and writes the spec again.
-func (p *Pipeline) learnArch(ctx context.Context, b *pkgBuild, noarch bool) error {
-	if err := writeJSONBy(p.paths.tmp(), p.archPath(b.file), archRecord{noarch}); err != nil {
+func (p *Pipeline) learnArch(ctx context.Context, b *pkgBuild, seen *archError) error {
+	if err := writeJSONBy(p.paths.tmp(), p.archPath(b.file), archRecord{Noarch: seen.noarch, NoDebug: seen.noDebug}); err != nil {
 		return err
 	}
 	return p.writeSpec(ctx, b, b.extras)
@@ -114,7 +115,7 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 		return err
 	}
 	if decided {
-		in.Noarch = &known.Noarch
+		in.Noarch, in.NoDebug = &known.Noarch, known.NoDebug
 		if out, err = spec.Write(in); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func (p *page) header() {
 		"%global source_date_epoch_from_changelog 1",
 		"%global use_source_date_epoch_as_buildtime 1",
 		"%global clamp_mtime_to_source_date_epoch 1")
-	if !p.noarch && (p.noELF || p.t.Kind == target.Host) {
+	if !p.noarch && (p.noELF || p.in.NoDebug || p.t.Kind == target.Host) {
 		p.lines("%global debug_package %{nil}")
 	}
 	p.generator()

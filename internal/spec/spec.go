@@ -39,6 +39,8 @@ type Input struct {
 
 	// Noarch overrides the forecast from Facts.Native, e.g. after a build said otherwise.
 	Noarch *bool
+	// NoDebug leaves debug packages out: a build showed that there is nothing to put into them.
+	NoDebug bool
 
 	License     string    // SPDX expression; "" means License(Metadata, nil)
 	Summary     string    // "" means the metadata's
