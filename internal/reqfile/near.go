@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"reqpm/internal/near"
 )
 
 // nearest returns up to limit of known that somebody may have meant by want,
@@ -24,7 +26,7 @@ func nearest(want string, known []string, limit int) []string {
 		if len(name) > longest {
 			continue
 		}
-		d := distance(strings.ToLower(want), strings.ToLower(name))
+		d := near.Distance(strings.ToLower(want), strings.ToLower(name))
 		if d <= max(2, len(want)/4) {
 			guesses = append(guesses, guess{name, d})
 		}
@@ -39,27 +41,6 @@ func nearest(want string, known []string, limit int) []string {
 		}
 	}
 	return names
-}
-
-// distance is the number of bytes to insert, delete or replace to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j+1]+1, row[j]+1, substitute)
-		}
-	}
-	return row[len(b)]
 }
 
 // nearFiles proposes existing files for one that is missing: like-named ones of
@@ -82,6 +63,6 @@ func nearFiles(root confined, missing string, folders bool) []string {
 			}
 		}
 	}
-	near := append(same, nearest(missing, like, 3)...)
-	return near[:min(3, len(near))]
+	all := append(same, nearest(missing, like, 3)...)
+	return all[:min(3, len(all))]
 }

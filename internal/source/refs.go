@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"reqpm/internal/near"
 )
 
 // maxRefs bounds what a server may list.
@@ -184,7 +186,7 @@ func (r remote) near(name string) []string {
 		case strings.HasPrefix(low, want+"."), strings.HasSuffix(low, "/"+want), strings.HasSuffix(low, "-"+want):
 			score = 2
 		default:
-			if d := editDistance(low, want); d <= max(1, len(want)/3) {
+			if d := near.Distance(low, want); d <= max(1, len(want)/3) {
 				score = 2 + d
 			}
 		}
@@ -199,33 +201,6 @@ func (r remote) near(name string) []string {
 		names = append(names, c.name)
 	}
 	return names
-}
-
-// editDistance is Levenshtein's, with the swap of two neighbours as one step.
-func editDistance(a, b string) int {
-	if d := len(a) - len(b); d > 8 || d < -8 {
-		return 9 // far enough for every use here
-	}
-	before, prev := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur := make([]int, len(b)+1)
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], before[j-2]+1)
-			}
-		}
-		before, prev = prev, cur
-	}
-	return prev[len(b)]
 }
 
 // exactTag is the tag that names this very commit; annotated and plain ones count alike,

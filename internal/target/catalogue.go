@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"reqpm/internal/near"
 )
 
 // UnknownError is a name that no target has.
@@ -72,30 +74,9 @@ func nearNames(name string, known []string) []string {
 	plain := strings.NewReplacer("rhel", "el", "-python", "-py", ".", "", "_", "-").Replace(name)
 	var out []string
 	for _, k := range known {
-		if edits(plain, k) <= 1 || edits(name, k) <= 2 && len(name) > 3 {
+		if near.Distance(plain, k) <= 1 || near.Distance(name, k) <= 2 && len(name) > 3 {
 			out = append(out, k)
 		}
 	}
 	return out
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
