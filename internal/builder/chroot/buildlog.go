@@ -71,7 +71,8 @@ func (l *boundedLog) forget() {
 	l.end.buf = l.end.buf[:0]
 }
 
-func (l *boundedLog) Close() error { return l.f.Close() }
+// Close has nothing left to say: each Write said its own error.
+func (l *boundedLog) Close() { _ = l.f.Close() }
 
 // watch makes a context that ends, with a cause that says why, after total, or when no
 // log got anything for idle.

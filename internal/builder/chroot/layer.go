@@ -248,7 +248,7 @@ func (w *worker) makeRepo(ctx context.Context, dir string, rpms []rpmFile) error
 	if err := unix.Mount(dir, at, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("make repository of build requirements: %w", err)
 	}
-	defer unix.Unmount(at, unix.MNT_DETACH)
+	defer func() { _ = unix.Unmount(at, unix.MNT_DETACH) }() // it goes with the mount namespace at the latest
 	var out bytes.Buffer
 	cmd := w.toolSandbox(ctx, false, [][]string{{"--bind", at, "/reqpm/own"}}, nil,
 		"createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--workers=1", "/reqpm/own")

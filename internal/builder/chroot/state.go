@@ -110,7 +110,7 @@ func removeTree(path string) error {
 		if err = os.RemoveAll(path); err == nil {
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // a tenth of a second at most, and the kernel gives no signal
 	}
 	return fmt.Errorf("remove %s: %w", path, err)
 }
