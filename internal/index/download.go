@@ -136,7 +136,7 @@ func (c *Client) copyLocal(f File, path string) (string, error) {
 	if !slices.ContainsFunc(slices.Concat(c.indexes, c.links), func(l *location) bool { return l.path != "" }) {
 		return "", fmt.Errorf("file %s: no local folder is configured, so %s is not read", f.Filename, path)
 	}
-	src, _, err := openLocal(path, maxFile)
+	src, err := openLocal(path, maxFile)
 	if err != nil {
 		return "", fmt.Errorf("file %s: %w: %w", f.Filename, ErrNotFound, err)
 	}

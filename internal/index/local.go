@@ -118,7 +118,7 @@ func localPage(path string) ([]link, error) {
 
 // readLocal reads a regular file of bounded size.
 func readLocal(path string, limit int64) ([]byte, error) {
-	f, _, err := openLocal(path, limit)
+	f, err := openLocal(path, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -127,19 +127,18 @@ func readLocal(path string, limit int64) ([]byte, error) {
 }
 
 // openLocal opens a regular file only: a pipe or a device would block or never end.
-func openLocal(path string, limit int64) (*os.File, int64, error) {
+func openLocal(path string, limit int64) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is not a regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	if info.Size() > limit {
-		return nil, 0, fmt.Errorf("%s: %w", path, tooBigError{limit})
+		return nil, fmt.Errorf("%s: %w", path, tooBigError{limit})
 	}
-	f, err := os.Open(path)
-	return f, info.Size(), err
+	return os.Open(path)
 }
 
 // completeLocal adds what a folder does not say and the file itself does. It

@@ -121,7 +121,7 @@ func TestPageTrouble(t *testing.T) {
 			if n := f.times(f.page("foo")); n > c.times {
 				t.Errorf("asked %d times, want at most %d", n, c.times)
 			}
-			if c.kind == ErrUnavailable {
+			if errors.Is(c.kind, ErrUnavailable) {
 				// Nonsense must not have been kept.
 				if _, ok := client.cache.get("pages", f.URL+f.page("foo")); ok {
 					t.Error("the bad page is in the cache")
