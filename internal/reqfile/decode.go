@@ -32,7 +32,7 @@ func decode(data []byte) (text, warning string, err error) {
 	}
 	latin, err := charmap.Windows1252.NewDecoder().Bytes(data)
 	if err != nil {
-		return "", "", fmt.Errorf("%w: neither UTF-8 nor Latin-1: %v", ErrBinary, err)
+		return "", "", fmt.Errorf("%w: neither UTF-8 nor Latin-1: %w", ErrBinary, err)
 	}
 	return string(latin), "not UTF-8; read as Latin-1 (a line \"# -*- coding: NAME -*-\" says which encoding it is)", nil
 }

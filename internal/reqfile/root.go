@@ -74,15 +74,10 @@ func (c confined) stat(name string) (fs.FileInfo, error) {
 	return fs.Stat(c.fsys, real)
 }
 
-// isFile and isDir are false for whatever cannot be had.
+// isFile is false for whatever cannot be had.
 func (c confined) isFile(name string) bool {
 	info, err := c.stat(name)
 	return err == nil && info.Mode().IsRegular()
-}
-
-func (c confined) isDir(name string) bool {
-	info, err := c.stat(name)
-	return err == nil && info.IsDir()
 }
 
 // isProject tells whether pip could install the folder.
