@@ -42,7 +42,6 @@ type checker struct {
 	req    Request
 	chosen map[string]Chosen
 	asked  map[string]bool
-	edges  int
 }
 
 func (c *checker) root(r Root) error {

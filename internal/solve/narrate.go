@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"reqpm/internal/pep508"
 )
 
 // narrative tells a proof in numbered steps. Facts that stand alone (what the
@@ -265,7 +263,7 @@ func (n *narrative) last(sc *scene, c *incompat) {
 	switch c.kind {
 	case kindRoot:
 		if len(c.terms) == 0 || !sc.narrowed(c.to) {
-			n.step("%s asks for %s, %s.", c.origin, wanted(c.req), missing(c.to, c.req))
+			n.step("%s asks for %s, %s.", c.origin, wanted(c.req), missing(c.to))
 			return
 		}
 		n.step("%s asks for %s%s.", c.origin, wanted(c.req), n.nothingLeft(sc, c.to))
@@ -336,7 +334,7 @@ func (n *narrative) needsAll(group []cause, gone set) string {
 // blocked says why what c needs cannot be had.
 func (n *narrative) blocked(sc *scene, c *incompat) string {
 	if !sc.narrowed(c.to) {
-		return ", " + missing(c.to, c.req)
+		return ", " + missing(c.to)
 	}
 	if by := sc.steps(c.to, "rules out", "rule out"); by != "" {
 		return ", which " + by
@@ -348,7 +346,7 @@ func (n *narrative) blocked(sc *scene, c *incompat) string {
 }
 
 // missing says why no version of a package matches at all.
-func missing(v *variable, r pep508.Requirement) string {
+func missing(v *variable) string {
 	if !v.base.list.found {
 		return "and no index has a package named " + v.name
 	}
