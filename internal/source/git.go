@@ -260,10 +260,10 @@ func (e *gitError) Error() string {
 }
 
 func (e *gitError) Unwrap() []error {
-	switch e.kind {
-	case nil:
+	switch {
+	case e.kind == nil:
 		return []error{e.err}
-	case ErrAuth: // a server that answers "no" is a trouble of the network to callers that know no more
+	case errors.Is(e.kind, ErrAuth): // a server that answers "no" is a trouble of the network to callers that know no more
 		return []error{ErrAuth, ErrNetwork, e.err}
 	}
 	return []error{e.kind, e.err}

@@ -244,7 +244,7 @@ func TestCancelEndsGitAndItsChildren(t *testing.T) {
 			t.Errorf("still running: %s", left)
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // nothing signals the end of somebody else's child
 	}
 	entries, err := os.ReadDir(req.Dir)
 	if err != nil || len(entries) != 0 {

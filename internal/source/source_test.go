@@ -250,9 +250,9 @@ func TestLocalPathsInTheWild(t *testing.T) {
 func TestDirtyWorkTreeIsTakenAsItIs(t *testing.T) {
 	r := newRepo(t)
 	r.write(".gitignore", "ignored\n")
-	head := r.commit("sub/a", "one")
+	r.commit("sub/a", "one")
 	r.commit("gone", "x")
-	head = r.git("rev-parse", "HEAD")
+	head := r.git("rev-parse", "HEAD")
 	r.write("sub/a", "changed")
 	r.write("new", "new")
 	r.write("ignored", "secret")
