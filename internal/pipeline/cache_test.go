@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,7 @@ func TestDriverSaysCompiledInNoarch(t *testing.T) {
 		t.Fatalf("the driver does not say %q", said)
 	}
 	err := archMistake(&builder.BuildError{Tail: "reqpm_pep517: " + said + ": /usr/lib/x.so\nerror: Bad exit status\n", Err: os.ErrInvalid})
-	if e, ok := err.(*archError); !ok || e.noarch {
+	if e, ok := errors.AsType[*archError](err); !ok || e.noarch {
 		t.Errorf("taken for %v", err)
 	}
 }

@@ -50,7 +50,8 @@ func TestProjectName(t *testing.T) {
 			t.Errorf("%s becomes %q", url, name)
 		}
 	}
-	if projectName("https://git.example.org/a/app.git") != projectName("https://git.example.org/a/app.git") {
+	const url = "https://git.example.org/a/app.git"
+	if first, again := projectName(url), projectName(url); first != again {
 		t.Error("not the same twice")
 	}
 }
