@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,6 +201,6 @@ func (bed *bed) planStages() map[string]time.Duration {
 		bed.b.Fatalf("plan: %v", err)
 	}
 	stages[current] += time.Since(since)
-	bed.b.Log(fmt.Sprintf("%d packages and tools", strings.Count(table.String(), "\n")-1))
+	bed.b.Logf("%d packages and tools", strings.Count(table.String(), "\n")-1)
 	return stages
 }
