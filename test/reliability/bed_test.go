@@ -68,7 +68,6 @@ func (b *bed) state(name string) string { return filepath.Join(b.dir, name) }
 // process is one running reqpm.
 type process struct {
 	cmd    *exec.Cmd
-	stdout bytes.Buffer
 	stderr bytes.Buffer
 	events chan event // closed at the end
 	done   chan struct{}
@@ -286,7 +285,7 @@ func (g *gate) open(t *testing.T) {
 		proxy.ServeHTTP(w, r)
 	})
 	g.server = server
-	go server.Serve(l) //nolint:errcheck // ends with Close
+	go server.Serve(l) // ends with Close
 }
 
 // reopen opens for good.

@@ -1,6 +1,7 @@
 package reliability
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -69,7 +70,7 @@ func (d *smallDisk) fill(t *testing.T, leave int64) {
 		var fs syscall.Statfs_t
 		must(t, syscall.Statfs(dir, &fs))
 		err = syscall.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bavail)*fs.Bsize-leave)
-		if err != syscall.ENOSPC { // somebody wrote meanwhile
+		if !errors.Is(err, syscall.ENOSPC) { // somebody wrote meanwhile
 			break
 		}
 	}

@@ -104,7 +104,7 @@ func gone(t *testing.T, dir string, except ...int) time.Duration {
 			t.Errorf("5 s later there are still processes %q and mounts %q", names, mounted)
 			return took
 		}
-		time.Sleep(20 * time.Millisecond) // nothing signals the end of somebody else's child
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // nothing signals the end of somebody else's child
 	}
 }
 
