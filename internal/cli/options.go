@@ -40,7 +40,7 @@ type projectOptions struct {
 	excludeNewer                 string
 	allowWheel, allowPure        []string
 	buildConstraints, dropBuild  []string
-	groups, env                  []string
+	groups, env, constrain       []string
 	slots                        int
 	refresh                      bool
 	allowSource                  []string
@@ -55,6 +55,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.sshKey, "ssh-key", "", "private key for an ssh repository")
 	f.StringArrayVarP(&o.files, "requirement", "r", nil, "requirement file or pyproject.toml in the project; repeatable (default: found by itself)")
 	f.StringArrayVarP(&o.constraints, "constraint", "c", nil, "constraint file in the project; repeatable")
+	f.StringArrayVar(&o.constrain, "constrain", nil, "one constraint more, e.g. 'platformdirs<4.14'; repeatable")
 	f.StringArrayVar(&o.extras, "extra", nil, "optional dependency group of [project]; repeatable")
 	f.StringArrayVar(&o.groups, "group", nil, "dependency group (PEP 735); repeatable")
 	f.StringArrayVar(&o.env, "env", nil, "show environment variable NAME to ${NAME} in requirement files; repeatable")
@@ -267,6 +268,10 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 	if err != nil {
 		return nil, usageError{err} // it does no more yet than look at the state directory
 	}
+	extra, err := parseRequirements("--constrain", o.constrain)
+	if err != nil {
+		return nil, err
+	}
 	constraints, err := parseRequirements("--build-constraint", o.buildConstraints)
 	if err != nil {
 		return nil, err
@@ -281,7 +286,7 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 			}
 			return os.LookupEnv(name)
 		},
-		BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
+		Constraints: extra, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		StateDir: state, Target: t, Index: client, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle},

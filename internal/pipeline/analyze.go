@@ -68,6 +68,9 @@ func (p *Pipeline) Analyze(ctx context.Context, root fs.FS, w Wanted) (Analysis,
 	for _, warning := range set.Warnings {
 		p.warn("analyze", warning)
 	}
+	for _, r := range p.cfg.Constraints {
+		set.Constraints = append(set.Constraints, reqfile.Requirement{Requirement: r, Position: reqfile.Position{File: "--constrain"}, Text: r.String()})
+	}
 	a.Set = set
 	return a, nil
 }

@@ -133,8 +133,11 @@ func TestCancelledBuildsCanGoOn(t *testing.T) {
 	l := newLine(t, state, w, nil, chain...)
 	work := l.plan(t, "a-lone", "x-end")
 	ctx, cancel := context.WithCancel(t.Context())
+	lone, middle := false, false
 	l.events.see = func(e Event) {
-		if e.Name == "x-middle" && e.Phase == string(builder.PhaseBuild) {
+		lone = lone || e.Name == "a-lone" && e.State == StateBuilt
+		middle = middle || e.Name == "x-middle" && e.Phase == string(builder.PhaseBuild)
+		if lone && middle {
 			cancel()
 		}
 	}

@@ -47,6 +47,8 @@ type Config struct {
 	// sdist; AllowPure those that may come out without the compiled parts their
 	// wheels on the index have.
 	AllowWheel, AllowPure []string
+	// Constraints restrict versions of the set beside those that the project's files give.
+	Constraints []pep508.Requirement
 	// BuildConstraints restrict the versions of build tools, as pip's --build-constraint does.
 	BuildConstraints []pep508.Requirement
 	// DropBuildRequirements names requirements (PEP 503) that are left out of every build: some

@@ -30,11 +30,11 @@ func signRPMs(ctx context.Context, stateTmp, dir string, names []string, k *Key)
 			return err
 		}
 	}
-	home, removeHome, err := gnupgHome(stateTmp)
+	home, done, err := gnupgHome(stateTmp)
 	if err != nil {
 		return err
 	}
-	defer removeHome()
+	defer done()
 	private := filepath.Join(home, "key.asc")
 	if err := os.WriteFile(private, k.private, 0o600); err != nil {
 		return err
@@ -89,7 +89,7 @@ func gnupgHome(tmp string) (home string, remove func(), err error) {
 	if err != nil {
 		return fail(err)
 	}
-	remove = func() { os.RemoveAll(home) }
+	remove = func() { removeHome(home) }
 	// rpm's macro language reads % and splits at spaces.
 	if len(home) <= maxSocketDir && !strings.ContainsAny(home, "%{}()\\\"'$`~ \t\n") {
 		return home, remove, nil
@@ -97,7 +97,7 @@ func gnupgHome(tmp string) (home string, remove func(), err error) {
 	for range 100 {
 		link := filepath.Join(os.TempDir(), fmt.Sprintf("reqpm-g%08x", rand.Uint32()))
 		if err = os.Symlink(home, link); err == nil {
-			return link, func() { os.Remove(link); os.RemoveAll(home) }, nil
+			return link, func() { os.Remove(link); removeHome(home) }, nil
 		}
 		if !errors.Is(err, os.ErrExist) {
 			break
@@ -105,6 +105,17 @@ func gnupgHome(tmp string) (home string, remove func(), err error) {
 	}
 	remove()
 	return fail(err)
+}
+
+// removeHome removes an agent's directory. An agent that was told to end still tidies up in
+// there for a moment, and a directory that changes under RemoveAll stays.
+func removeHome(home string) {
+	for range 100 {
+		if os.RemoveAll(home) == nil {
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }
 
 // gnupgEnv keeps the caller's own macros, keyrings and locale out.
