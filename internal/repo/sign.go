@@ -85,19 +85,19 @@ func gnupgHome(tmp string) (home string, remove func(), err error) {
 	if tmp, err = filepath.Abs(tmp); err != nil {
 		return fail(err)
 	}
-	home, err = os.MkdirTemp(tmp, tmpPrefix+"g*")
+	dir, err := os.MkdirTemp(tmp, tmpPrefix+"g*")
 	if err != nil {
 		return fail(err)
 	}
-	remove = func() { removeHome(home) }
+	remove = func() { removeHome(dir) }
 	// rpm's macro language reads % and splits at spaces.
-	if len(home) <= maxSocketDir && !strings.ContainsAny(home, "%{}()\\\"'$`~ \t\n") {
-		return home, remove, nil
+	if len(dir) <= maxSocketDir && !strings.ContainsAny(dir, "%{}()\\\"'$`~ \t\n") {
+		return dir, remove, nil
 	}
 	for range 100 {
 		link := filepath.Join(os.TempDir(), fmt.Sprintf("reqpm-g%08x", rand.Uint32()))
-		if err = os.Symlink(home, link); err == nil {
-			return link, func() { os.Remove(link); removeHome(home) }, nil
+		if err = os.Symlink(dir, link); err == nil {
+			return link, func() { os.Remove(link); removeHome(dir) }, nil
 		}
 		if !errors.Is(err, os.ErrExist) {
 			break
