@@ -142,6 +142,9 @@ func (d *discovery) look(name string) *found {
 	set := r.set
 	d.counted += r.bytes
 	f.Count, f.files = len(set.Requirements), set.Files
+	if set.Project != nil {
+		f.Project = set.Project.Name
+	}
 	if all := Errors(err); len(all) > 0 {
 		f.Error = all[0].Error()
 		if len(all) > 1 {
