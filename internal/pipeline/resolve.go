@@ -100,7 +100,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	solution, err := solve.Solve(ctx, p.from, solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre})
+	solution, err := p.solvePinned(ctx, p.from, solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre}, in.Set.Locks)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 			lock.TopLevel = append(lock.TopLevel, locked.Name)
 		}
 	}
-	return lock, p.checkHashes(in.Set, lock)
+	return lock, errors.Join(p.checkHashes(in.Set, lock), p.checkPinHashes(in.Set.Locks, lock))
 }
 
 // PythonError: the project itself says that the target's Python will not do. It is said before

@@ -97,6 +97,7 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 	}
 	from := req.Source
 	from.Allow = req.References
+	p.lockedCommits(&in.Set)
 	if err := p.fetchDirect(ctx, checkout, &in, from); err != nil {
 		return prepared, err
 	}
