@@ -41,6 +41,7 @@ type projectOptions struct {
 	allowWheel, allowPure        []string
 	buildConstraints, dropBuild  []string
 	groups, env, constrain       []string
+	override                     []string
 	slots                        int
 	refresh                      bool
 	allowSource                  []string
@@ -56,6 +57,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringArrayVarP(&o.files, "requirement", "r", nil, "requirement file or pyproject.toml in the project; repeatable (default: found by itself)")
 	f.StringArrayVarP(&o.constraints, "constraint", "c", nil, "constraint file in the project; repeatable")
 	f.StringArrayVar(&o.constrain, "constrain", nil, "one constraint more, e.g. 'platformdirs<4.14'; repeatable")
+	f.StringArrayVar(&o.override, "override", nil, "what counts in place of every other requirement on a name, e.g. 'cryptography==50.0.0'; repeatable")
 	f.StringArrayVar(&o.extras, "extra", nil, "optional dependency group of [project]; repeatable")
 	f.StringArrayVar(&o.groups, "group", nil, "dependency group (PEP 735); repeatable")
 	f.StringArrayVar(&o.env, "env", nil, "show environment variable NAME to ${NAME} in requirement files; repeatable")
@@ -272,6 +274,13 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 	if err != nil {
 		return nil, err
 	}
+	overrides, err := parseRequirements("--override", o.override)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(overrides, func(r pep508.Requirement) bool { return r.URL != "" }); i >= 0 {
+		return nil, usagef("--override %q: only versions can be overridden, not by an address", overrides[i])
+	}
 	constraints, err := parseRequirements("--build-constraint", o.buildConstraints)
 	if err != nil {
 		return nil, err
@@ -286,7 +295,7 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 			}
 			return os.LookupEnv(name)
 		},
-		Constraints: extra, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
+		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		StateDir: state, Target: t, Index: client, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle},
@@ -349,7 +358,7 @@ func (o *projectOptions) check() error {
 // request is what a run starts from; where is the command's argument, "" for the current folder.
 func (o *projectOptions) request(where, state string) pipeline.Request {
 	where = cmp.Or(where, ".")
-	var policy source.Policy
+	policy := source.Policy{Local: !strings.Contains(where, "://")}
 	if _, err := os.Stat(where); err == nil {
 		where, _ = filepath.Abs(where)
 	}
@@ -363,10 +372,7 @@ func (o *projectOptions) request(where, state string) pipeline.Request {
 			policy.HTTP = true
 		}
 	}
-	references := policy // a project that lies here does not mean that it may name others that do
-	policy.Local = policy.Local || !strings.Contains(where, "://")
 	return pipeline.Request{
-		References: references,
 		Source: source.Request{
 			URL: where, Ref: o.ref, Dir: filepath.Join(state, "checkouts"), Skip: state, Allow: policy,
 			Credentials: source.Credentials{TokenFile: o.tokenFile, SSHKey: o.sshKey, Username: o.user},

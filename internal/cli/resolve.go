@@ -39,6 +39,7 @@ type resolved struct {
 	Target   string            `json:"target"`
 	Python   string            `json:"python"`
 	Packages []pipeline.Locked `json:"packages"`
+	Warnings []string          `json:"warnings,omitempty"`
 	Conflict *conflictJSON     `json:"conflict"`
 }
 
@@ -87,7 +88,7 @@ func (a *app) runResolve(ctx context.Context, o projectOptions, where string) er
 	}
 	lock := prepared.Lock
 	if a.global.json {
-		return a.printJSON(map[string]any{"targets": []resolved{{Target: lock.Target, Python: lock.Python, Packages: lock.Packages}}})
+		return a.printJSON(map[string]any{"targets": []resolved{{Target: lock.Target, Python: lock.Python, Packages: lock.Packages, Warnings: lock.Warnings}}})
 	}
 	a.sayFiles(prepared)
 	rows := [][]string{{"PACKAGE", "VERSION", "FROM", "REQUIRED BY"}}

@@ -111,7 +111,8 @@ type Project struct {
 	Version string
 	Meta    metadata.Metadata
 
-	file index.File
+	file       index.File
+	overridden []string // names of requirements that an override counts in place of
 }
 
 // Package makes the project's own source archive and learns its metadata from its
@@ -120,34 +121,29 @@ func (p *Pipeline) Package(ctx context.Context, checkout source.Checkout) (*Proj
 	if !hasBuildSystem(checkout.Dir) {
 		return nil, nil
 	}
-	file, meta, err := p.packTree(ctx, checkout)
+	version := versionFromGit(checkout.Describe)
+	probe, err := p.projectArchive(ctx, checkout, "project", version)
 	if err != nil {
 		return nil, err
-	}
-	return &Project{Name: file.Name, Version: meta.Version.String(), Meta: meta, file: file}, nil
-}
-
-// packTree makes a source archive of a tree with a build system, and asks its build backend
-// for its metadata. Name and version of the archive are those that the backend says.
-func (p *Pipeline) packTree(ctx context.Context, checkout source.Checkout) (index.File, metadata.Metadata, error) {
-	probe, err := p.projectArchive(ctx, checkout, "project", versionFromGit(checkout.Describe))
-	if err != nil {
-		return index.File{}, metadata.Metadata{}, err
 	}
 	meta, err := p.hookMetadata(ctx, probe)
 	if errors.Is(err, errBase) {
 		// Resolving needs no base root when the project says everything in its pyproject.toml.
 		var static bool
 		if meta, static = staticMetadata(checkout.Dir); static {
-			p.warn("analyze", fmt.Sprintf("the build backend of %s was not asked: %v", meta.Name, err))
+			p.warn("analyze", fmt.Sprintf("the project's build backend was not asked: %v", err))
 			err = nil
 		}
 	}
 	if err != nil {
-		return index.File{}, metadata.Metadata{}, err
+		return nil, err
 	}
-	file, err := p.projectArchive(ctx, checkout, pep508.NormalizeName(meta.Name), meta.Version)
-	return file, meta, err
+	name := pep508.NormalizeName(meta.Name)
+	file, err := p.projectArchive(ctx, checkout, name, meta.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &Project{Name: name, Version: meta.Version.String(), Meta: meta, file: file}, nil
 }
 
 // staticMetadata reads what [project] says of name, version and dependencies, if it says all

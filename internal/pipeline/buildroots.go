@@ -31,7 +31,9 @@ type pkgBuild struct {
 	requires []pep508.Requirement // direct build requirements, markers true
 	root     solve.Solution
 	edges    []plan.Edge
-	err      error // it cannot be built, and this is why
+	// overridden names requirements of meta that stand in place of the archive's own.
+	overridden []string
+	err        error // it cannot be built, and this is why
 
 	spec    specFiles
 	key     string
@@ -58,11 +60,11 @@ func (p *Pipeline) gather(ctx context.Context, lock *Lock) (map[plan.ID]*pkgBuil
 	var inner context.Context
 	g.group, inner = errgroup.WithContext(ctx)
 	for _, l := range lock.Packages {
-		g.add(inner, &pkgBuild{name: l.Name, version: l.Version, runtime: true, extras: l.Extras, file: l.file, all: l.all, meta: l.Meta})
+		g.add(inner, &pkgBuild{name: l.Name, version: l.Version, runtime: true, extras: l.Extras, file: l.file, all: l.all, meta: l.Meta, overridden: l.overridden, err: l.err})
 	}
 	if lock.project != nil {
 		pr := lock.project
-		g.add(inner, &pkgBuild{name: pr.Name, version: pr.Version, runtime: true, file: pr.file, meta: pr.Meta, project: pr})
+		g.add(inner, &pkgBuild{name: pr.Name, version: pr.Version, runtime: true, file: pr.file, meta: pr.Meta, overridden: pr.overridden, project: pr})
 	}
 	if err := g.group.Wait(); err != nil {
 		return nil, err
@@ -79,7 +81,7 @@ func (g *gather) add(ctx context.Context, b *pkgBuild) {
 		g.found[b.id] = b
 	}
 	g.mu.Unlock()
-	if seen {
+	if seen || b.err != nil {
 		return
 	}
 	// No limit on the group: a task adds tasks, and what is scarce (connections,

@@ -33,7 +33,6 @@ type projectPage struct {
 	err      error
 	versions map[string][]index.File
 	list     []solve.Candidate
-	direct   *direct // what a direct reference brought; nil: the index's files
 }
 
 func newCandidates(p *Pipeline) *candidates {
@@ -77,6 +76,7 @@ func (page *projectPage) load(ctx context.Context, p *Pipeline, name string) {
 	}
 	for _, key := range order {
 		if candidate, ok := candidateOf(page.versions[key], p.cfg.Target); ok {
+			candidate.NoSource = sdistOf(page.versions[key]) == nil && !slices.Contains(p.cfg.AllowWheel, name)
 			page.list = append(page.list, candidate)
 		}
 	}
@@ -119,7 +119,7 @@ func (c *candidates) Requires(ctx context.Context, name string, v pep440.Version
 	if err != nil {
 		return nil, err
 	}
-	return m.RequiresDist, c.urlRefused(name, v, m.RequiresDist)
+	return m.RequiresDist, nil
 }
 
 // Cheap implements solve.Eager: it tells whether the metadata of a version is one small
@@ -148,9 +148,6 @@ func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version
 	page, err := c.page(ctx, name)
 	if err != nil {
 		return metadata.Metadata{}, err
-	}
-	if page.direct != nil {
-		return page.direct.meta, nil
 	}
 	files := page.versions[v.String()]
 	if len(files) == 0 {

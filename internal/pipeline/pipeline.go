@@ -49,6 +49,8 @@ type Config struct {
 	AllowWheel, AllowPure []string
 	// Constraints restrict versions of the set beside those that the project's files give.
 	Constraints []pep508.Requirement
+	// Overrides count in place of every other requirement on their names, whoever makes it.
+	Overrides []pep508.Requirement
 	// BuildConstraints restrict the versions of build tools, as pip's --build-constraint does.
 	BuildConstraints []pep508.Requirement
 	// DropBuildRequirements names requirements (PEP 503) that are left out of every build: some

@@ -39,6 +39,9 @@ type Locked struct {
 	Meta   metadata.Metadata `json:"-"`
 	file   index.File
 	all    []index.File
+	err    error // it is pinned, and cannot be built
+	// overridden names what its RPM must not require as its metadata has it.
+	overridden []string
 }
 
 // Artifact is the file a package is built from.
@@ -46,9 +49,6 @@ type Artifact struct {
 	Filename string `json:"filename"`
 	SHA256   string `json:"sha256"`
 	Kind     string `json:"kind"`
-	// Reference is set for what comes from no index but from a Git repository, an address, or the
-	// project itself.
-	Reference *Reference `json:"reference,omitempty"`
 }
 
 // RequiredBy is one requirement that put a package into the set. Name is "" for a
@@ -59,6 +59,7 @@ type RequiredBy struct {
 	File        string    `json:"file"`
 	Line        int       `json:"line"`
 	Edge        plan.Kind `json:"edge"`
+	Overridden  string    `json:"overridden,omitempty"` // what the requirer itself says, where an override counts
 }
 
 // NoSourceError: packages of the set cannot be built because the index has no source
@@ -78,6 +79,19 @@ func (e *NoSourceError) Error() string {
 }
 
 func (e *NoSourceError) Unwrap() error { return ErrNoSource }
+
+// UnsupportedError: requirements that can be read but not yet built.
+type UnsupportedError struct{ Requirements []reqfile.Requirement }
+
+func (e *UnsupportedError) Error() string {
+	var b strings.Builder
+	b.WriteString("requirements by URL, Git reference or local path are read but cannot be built yet:")
+	for _, r := range e.Requirements {
+		fmt.Fprintf(&b, "\n  %s:%d: %s", r.File, r.Line, r.Text)
+	}
+	b.WriteString("\nLeave one out with --ignore NAME.")
+	return b.String()
+}
 
 // Input is what Resolve starts from.
 type Input struct {
@@ -100,23 +114,49 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	solution, err := p.solvePinned(ctx, p.from, solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre}, in.Set.Locks)
+	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true}
+	solution, err := solve.Solve(ctx, p.from, request)
 	if err != nil {
 		return nil, err
 	}
-	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Packages: []Locked{}, Warnings: solution.Warnings, project: in.Project}
+	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Packages: []Locked{}, Warnings: solution.Warnings}
+	if in.Project != nil {
+		project := *in.Project
+		project.Meta.RequiresDist, project.overridden = request.Counting(project.Meta.RequiresDist)
+		lock.project = &project
+	}
+	for _, w := range solution.Warnings {
+		p.warn("resolve", w)
+	}
 	edges := edgesByTarget(solution.Edges)
 	for _, chosen := range solution.Packages {
 		locked, err := p.lockOne(ctx, chosen, edges[chosen.Name])
 		if err != nil {
 			return nil, err
 		}
+		locked.Meta.RequiresDist, locked.overridden = request.Counting(locked.Meta.RequiresDist)
 		lock.Packages = append(lock.Packages, locked)
 		if slices.ContainsFunc(locked.RequiredBy, func(r RequiredBy) bool { return r.Edge == plan.TopLevel }) {
 			lock.TopLevel = append(lock.TopLevel, locked.Name)
 		}
 	}
-	return lock, errors.Join(p.checkHashes(in.Set, lock), p.checkPinHashes(in.Set.Locks, lock))
+	return lock, p.checkHashes(in.Set, lock)
+}
+
+// overrides are what the command line says counts, and what the project's files say of other names.
+func (p *Pipeline) overrides(set reqfile.Set) []solve.Root {
+	var roots []solve.Root
+	own := map[string]bool{}
+	for _, r := range p.cfg.Overrides {
+		own[r.Key()] = true
+		roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{File: "--override", Text: r.String()}})
+	}
+	for _, r := range set.Overrides {
+		if !own[r.Key()] {
+			roots = append(roots, solve.Root{Req: r.Requirement, Origin: solve.Origin{File: r.File, Line: r.Line, Text: r.Text}})
+		}
+	}
+	return roots
 }
 
 // PythonError: the project itself says that the target's Python will not do. It is said before
@@ -158,13 +198,15 @@ func (p *Pipeline) checkPython(in Input) error {
 // roots turns the user's requirements into the solver's, with what the project itself needs.
 func (p *Pipeline) roots(in Input) ([]solve.Root, error) {
 	var roots []solve.Root
-	var extras []string // of the project itself that its own files ask for: "-e .[web]"
+	var unsupported []reqfile.Requirement
 	add := func(list []reqfile.Requirement, constraint bool) {
 		for _, r := range list {
-			if r.Path == "." && r.Marker.Eval(p.cfg.Target.Env(), "") {
-				extras = append(extras, r.Extras...)
+			own := r.Path == "." || in.Project != nil && r.Key() == in.Project.Name
+			if own || slices.Contains(in.Ignore, r.Key()) || !r.Marker.Eval(p.cfg.Target.Env(), "") {
+				continue
 			}
-			if p.left(in, r) {
+			if r.Path != "" || r.VCS != "" || r.URL != "" {
+				unsupported = append(unsupported, r)
 				continue
 			}
 			roots = append(roots, solve.Root{Req: r.Requirement, Constraint: constraint,
@@ -173,9 +215,12 @@ func (p *Pipeline) roots(in Input) ([]solve.Root, error) {
 	}
 	add(in.Set.Requirements, false)
 	add(in.Set.Constraints, true)
+	if len(unsupported) > 0 {
+		return nil, &UnsupportedError{unsupported}
+	}
 	if in.Project != nil {
-		for _, r := range in.Project.Meta.RequiresDist {
-			if r.Marker.EvalAny(p.cfg.Target.Env(), extras) && !slices.Contains(in.Ignore, r.Key()) {
+		for _, r := range p.active(in.Project.Meta.RequiresDist) {
+			if !slices.Contains(in.Ignore, r.Key()) {
 				roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{Package: in.Project.Name, Version: in.Project.Version, Text: r.String()}})
 			}
 		}
@@ -202,10 +247,10 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 		return locked, err
 	}
 	locked.Artifact = Artifact{Filename: locked.file.Filename, SHA256: locked.file.SHA256, Kind: string(locked.file.Kind)}
-	if page.direct != nil {
-		locked.Artifact.Reference = &page.direct.ref
-	}
-	if locked.Meta, err = p.from.Metadata(ctx, chosen.Name, chosen.Version); err != nil {
+	if chosen.Unknown != nil {
+		locked.Meta = metadata.Metadata{Name: chosen.Name, Version: chosen.Version}
+		locked.err = fmt.Errorf("what %s %s requires could not be found out: %w", chosen.Name, chosen.Version, chosen.Unknown)
+	} else if locked.Meta, err = p.from.Metadata(ctx, chosen.Name, chosen.Version); err != nil {
 		return locked, err
 	}
 	seen := map[RequiredBy]bool{}
@@ -213,6 +258,9 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 		by := RequiredBy{Name: e.From.Package, Requirement: e.Req.String(), File: e.From.File, Line: e.From.Line, Edge: plan.Install}
 		if e.From.File != "" {
 			by.Edge = plan.TopLevel
+		}
+		if e.Overridden {
+			by.Overridden = e.From.Text
 		}
 		if !seen[by] {
 			seen[by] = true

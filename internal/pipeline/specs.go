@@ -161,7 +161,7 @@ func (b *pkgBuild) kind() buildKind {
 func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 	t := p.Target()
 	in := spec.Input{
-		Target: t, Facts: b.record.Sdist, Metadata: b.meta, SHA256: b.record.SHA256, License: b.record.License,
+		Target: t, Facts: b.record.Sdist, Metadata: b.meta, Overridden: b.overridden, SHA256: b.record.SHA256, License: b.record.License,
 		BuildRequires: rootRequirements(b), Env: sdist.SCMEnv(b.version), UploadTime: b.file.UploadTime,
 	}
 	for _, r := range p.macroNeeds(b.name) {

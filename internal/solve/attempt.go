@@ -18,14 +18,16 @@ var errRestart = errors.New("begin anew")
 
 // attempt is one run of PubGrub under one policy.
 type attempt struct {
-	ctx   context.Context
-	f     *fetcher
-	py    *pythonCheck
-	env   pep508.Environment
-	roots []Root // those whose marker holds
-	pol   *policy
-	mode  mode
-	limit int // conflicts before giving up
+	ctx    context.Context
+	f      *fetcher
+	py     *pythonCheck
+	env    pep508.Environment
+	req    *Request
+	roots  []Root // those whose marker holds
+	pol    *policy
+	mode   mode
+	limit  int             // conflicts before giving up
+	pinned map[string]bool // by a line of the user
 
 	trail
 	vars      []*variable
@@ -39,6 +41,7 @@ type attempt struct {
 type mode struct {
 	pre        bool                      // every pre-release is let in
 	yanked     bool                      // every yanked version is let in
+	noSource   bool                      // every version without source is let in
 	known      bool                      // use only what has been fetched: what is not known is no obstacle
 	allAtOnce  bool                      // say everything known of a package when it is met, for short proofs
 	preferring map[string]pep440.Version // tried first
@@ -135,13 +138,21 @@ func (a *attempt) addFacts(v *variable, spec pep440.Specifiers) {
 	if !a.pol.barred[v.name] && !a.mode.known {
 		a.pol.widen(vs, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec))
 	}
-	pre, yanked := a.pol.hidden(vs, a.mode.pre || a.f.req.Pre)
-	if a.mode.yanked {
-		yanked = newSet(v.size)
-	}
 	a.fact(kindPython, v, wrong, nil)
-	a.fact(kindPre, v, pre, nil)
-	a.fact(kindYanked, v, yanked, nil)
+	hides := a.pol.hidden(vs)
+	for _, f := range []struct {
+		kind    kind
+		hidden  set
+		allowed bool
+	}{
+		{kindPre, hides.pre, a.mode.pre},
+		{kindYanked, hides.yanked, a.mode.yanked},
+		{kindNoSource, hides.noSource, a.mode.noSource},
+	} {
+		if !f.allowed {
+			a.fact(f.kind, v, f.hidden, nil)
+		}
+	}
 	for i := range a.roots {
 		r := &a.roots[i]
 		if r.Constraint && r.Req.Key() == v.name {
@@ -156,7 +167,7 @@ func (a *attempt) fact(k kind, v *variable, excluded set, r *Root) {
 	}
 	c := &incompat{kind: k, to: v, dead: -1, terms: []term{{v, excluded}}}
 	if r != nil {
-		c.origin, c.req = &r.Origin, r.Req
+		c.origin, c.req, c.by = &r.Origin, r.Req, r.by
 	}
 	if !excluded.disjoint(v.cur) {
 		a.trail.fact(v, excluded, c)
@@ -165,7 +176,7 @@ func (a *attempt) fact(k kind, v *variable, excluded set, r *Root) {
 
 // widen checks a further requirement on a known package against the policy.
 func (a *attempt) widen(v *variable, spec pep440.Specifiers) error {
-	if a.mode.known || a.pol.barred[v.name] || v.list.pre.empty() && v.list.yanked.empty() {
+	if a.mode.known || a.pol.barred[v.name] || !v.list.odd {
 		return nil
 	}
 	if a.pol.widen(v.list, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec)) {
@@ -194,7 +205,7 @@ func (a *attempt) addRoots() (*incompat, error) {
 			}
 			continue
 		}
-		c := &incompat{kind: kindRoot, origin: &r.Origin, req: r.Req, to: v, dead: -1}
+		c := &incompat{kind: kindRoot, origin: &r.Origin, req: r.Req, by: r.by, to: v, dead: -1}
 		c.with(v, v.full.minus(v.list.matching(r.Req.Specifiers)))
 		if c.withoutTrivial(); len(c.terms) == 0 {
 			return c, nil
@@ -205,7 +216,7 @@ func (a *attempt) addRoots() (*incompat, error) {
 			if err != nil {
 				return nil, err
 			}
-			ec := &incompat{kind: kindRoot, origin: &r.Origin, req: r.Req, to: e, dead: -1}
+			ec := &incompat{kind: kindRoot, origin: &r.Origin, req: r.Req, by: r.by, to: e, dead: -1}
 			ec.with(e, single(e.size, none))
 			a.add(ec)
 		}

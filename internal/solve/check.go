@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 )
 
@@ -28,6 +29,9 @@ func Check(ctx context.Context, sol Solution, req Request, src Source) error {
 			return fmt.Errorf("%s: %w", r.Origin, err)
 		}
 	}
+	if err := c.overridesKept(); err != nil {
+		return err
+	}
 	for _, p := range sol.Packages {
 		if err := c.chosenVersion(p); err != nil {
 			return err
@@ -46,13 +50,50 @@ type checker struct {
 
 func (c *checker) root(r Root) error {
 	if !r.Constraint {
-		return c.met(r.Req)
+		return c.asWritten(r.Req)
 	}
 	p, ok := c.chosen[r.Req.Key()]
+	if there, _ := c.override(r.Req.Key()); there {
+		return nil
+	}
 	if ok && r.Req.URL == "" && !r.Req.Specifiers.Contains(p.Version) {
 		return fmt.Errorf("constraint %s is not kept by %s", r.Req, p.Version)
 	}
 	return nil
+}
+
+// override tells whether a name is overridden, and whether it is asked for all the same.
+func (c *checker) override(name string) (there, wanted bool) {
+	for _, o := range c.req.Overrides {
+		if o.Req.Key() == name {
+			there = true
+			wanted = wanted || o.Req.Marker.Eval(c.req.Env, "")
+		}
+	}
+	return there, wanted
+}
+
+// overridesKept holds every chosen version against the overrides of its name.
+func (c *checker) overridesKept() error {
+	for _, o := range c.req.Overrides {
+		p, ok := c.chosen[o.Req.Key()]
+		if ok && o.Req.Marker.Eval(c.req.Env, "") && o.Req.URL == "" && !o.Req.Specifiers.Contains(p.Version) {
+			return fmt.Errorf("override %s is not kept by %s", o.Req, p.Version)
+		}
+	}
+	return nil
+}
+
+// asWritten is met for a requirement as its requirer says it: where an override counts in its
+// place, only its name and extras matter.
+func (c *checker) asWritten(r pep508.Requirement) error {
+	if there, wanted := c.override(r.Key()); there {
+		if !wanted {
+			return nil
+		}
+		r.Specifiers, r.URL = pep440.Specifiers{}, ""
+	}
+	return c.met(r)
 }
 
 func (c *checker) met(r pep508.Requirement) error {
@@ -83,12 +124,15 @@ func (c *checker) chosenVersion(p Chosen) error {
 		return fmt.Errorf("%s %s is no candidate", p.Name, p.Version)
 	}
 	reqs, err := c.src.Requires(c.ctx, p.Name, p.Version)
+	if err != nil && p.Unknown != nil && c.req.KeepUnknown {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	for _, r := range reqs {
 		if r.Marker.EvalAny(c.req.Env, p.Extras) {
-			if err := c.met(r); err != nil {
+			if err := c.asWritten(r); err != nil {
 				return fmt.Errorf("%s %s: %w", p.Name, p.Version, err)
 			}
 		}

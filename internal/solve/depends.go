@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"reqpm/internal/pep440"
-	"reqpm/internal/pep508"
 )
 
 // say states what one version of a package requires: by itself, or (e given) what
@@ -23,9 +22,9 @@ func (a *attempt) say(v *variable, value int, e *variable) ([]*incompat, error) 
 	if err != nil {
 		return a.withoutMetadata(v, value, err)
 	}
-	active := activeRequirements(reqs, a.env, who.extra)
+	active := a.req.active(reqs, a.env, who.extra)
 	for _, r := range active {
-		a.f.look(r)
+		a.f.look(r.Requirement)
 	}
 	var said []*incompat
 	for _, r := range active {
@@ -38,27 +37,18 @@ func (a *attempt) say(v *variable, value int, e *variable) ([]*incompat, error) 
 	return said, nil
 }
 
-// activeRequirements are those that hold without extras, or those that extra adds.
-func activeRequirements(reqs []pep508.Requirement, env pep508.Environment, extra string) []pep508.Requirement {
-	var active []pep508.Requirement
-	for _, r := range reqs {
-		plain := r.Marker.Eval(env, "")
-		if extra == "" && plain || extra != "" && !plain && r.Marker.Eval(env, extra) {
-			active = append(active, r)
-		}
-	}
-	return active
-}
-
-// withoutMetadata rules a version out whose requirements could not be had.
+// withoutMetadata rules a version out whose requirements could not be had, unless the
+// user pins it and that is put up with.
 func (a *attempt) withoutMetadata(v *variable, value int, err error) ([]*incompat, error) {
 	switch {
 	case a.mode.known && errors.Is(err, errUnknown):
 		return nil, nil
 	case a.ctx.Err() != nil:
 		return nil, a.ctx.Err()
-	case errors.Is(err, ErrFatal), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case endsSolving(err):
 		return nil, err
+	case a.putsUpWith(v, err):
+		return nil, nil
 	}
 	c := &incompat{kind: kindMetadata, to: v, err: err, dead: -1}
 	c.with(v, single(v.size, value))
@@ -66,8 +56,19 @@ func (a *attempt) withoutMetadata(v *variable, value int, err error) ([]*incompa
 	return []*incompat{c}, nil
 }
 
+// endsSolving: err is no trait of one version.
+func endsSolving(err error) bool {
+	return errors.Is(err, ErrFatal) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// putsUpWith: that the requirements of v's version cannot be had (err) does not rule it
+// out, since the user pins it.
+func (a *attempt) putsUpWith(v *variable, err error) bool {
+	return a.req.KeepUnknown && a.pinned[v.name] && !endsSolving(err) && !errors.Is(err, errUnknown)
+}
+
 // sayOne states one requirement r of a version (and extra e) of v.
-func (a *attempt) sayOne(v *variable, value int, e *variable, r pep508.Requirement) ([]*incompat, error) {
+func (a *attempt) sayOne(v *variable, value int, e *variable, r counting) ([]*incompat, error) {
 	to, err := a.variable(r.Key(), v.depth+1, r.Specifiers)
 	if err != nil || to == nil {
 		return nil, err
@@ -90,13 +91,13 @@ func (a *attempt) sayOne(v *variable, value int, e *variable, r pep508.Requireme
 
 // depends states that v at value (with e) needs to within allowed. Versions with
 // the same requirement share one statement.
-func (a *attempt) depends(v *variable, value int, e, to *variable, allowed set, r pep508.Requirement) *incompat {
+func (a *attempt) depends(v *variable, value int, e, to *variable, allowed set, r counting) *incompat {
 	key := mergeKey{v, e, to, r.Specifiers.String()}
 	if c := a.merged[key]; c != nil && c.dead != 0 && to != v {
 		a.grow(c, v, value)
 		return c
 	}
-	c := &incompat{kind: kindDepends, from: v, extra: e, to: to, req: r, dead: -1}
+	c := &incompat{kind: kindDepends, from: v, extra: e, to: to, req: r.Requirement, by: r.by, dead: -1}
 	possible := c.with(v, single(v.size, value))
 	if e != nil {
 		possible = c.with(e, single(2, 1)) && possible
@@ -154,8 +155,7 @@ func (a *attempt) sayAll(v *variable) error {
 // that package together leave only pre-releases or yanked versions: then those
 // are let in, as pip does.
 func (a *attempt) widenTogether(c *incompat, v *variable) error {
-	if a.mode.known || c.kind != kindDepends || c.to.list == nil || a.pol.barred[c.to.name] ||
-		c.to.list.pre.empty() && c.to.list.yanked.empty() {
+	if a.mode.known || c.kind != kindDepends || c.to.list == nil || a.pol.barred[c.to.name] || !c.to.list.odd {
 		return nil
 	}
 	specs := append(c.to.specs[:len(c.to.specs):len(c.to.specs)], c.req.Specifiers)
@@ -177,7 +177,7 @@ func (a *attempt) widenTogether(c *incompat, v *variable) error {
 
 // decidedRequirements are what the decided version of d requires; d may be the
 // one being decided (about), whose statement is at hand already.
-func (a *attempt) decidedRequirements(d, about *variable) []pep508.Requirement {
+func (a *attempt) decidedRequirements(d, about *variable) []counting {
 	if d.decided == 0 || d == about || !a.f.knows(d.name, d.base.version()) {
 		return nil
 	}
@@ -185,7 +185,7 @@ func (a *attempt) decidedRequirements(d, about *variable) []pep508.Requirement {
 	if err != nil {
 		return nil
 	}
-	return activeRequirements(reqs, a.env, d.extra)
+	return a.req.active(reqs, a.env, d.extra)
 }
 
 // version is the decided version of a package.

@@ -152,7 +152,7 @@ func (s *solver) headline(core []Root, leaves []*incompat) string {
 	})
 	var who []string
 	for _, r := range core {
-		who = append(who, fmt.Sprintf("%s (%s)", r.Origin, wanted(r.Req)))
+		who = append(who, fmt.Sprintf("%s (%s)", r.Origin, wanted(r.Req, r.by)))
 	}
 	if len(who) > 4 {
 		who = append(who[:4], fmt.Sprintf("%d more requirements", len(who)-4))
@@ -171,8 +171,11 @@ func (s *solver) headline(core []Root, leaves []*incompat) string {
 	return list(who) + " cannot hold together:"
 }
 
-// wanted is a requirement as people read it, without its marker.
-func wanted(r pep508.Requirement) string {
+// wanted is a requirement as people read it, without its marker; by is the override it is.
+func wanted(r pep508.Requirement, by *Root) string {
+	if by != nil {
+		return wanted(r, nil) + ", as " + by.Origin.String() + " says"
+	}
 	name := r.Name
 	if len(r.Extras) > 0 {
 		name += "[" + strings.Join(r.Extras, ",") + "]"

@@ -191,20 +191,22 @@ func (f *fetcher) lookNow(name string, r pep508.Requirement) {
 	}
 	for _, q := range reqs {
 		if q.Marker.EvalAny(f.req.Env, r.Extras) {
-			f.look(q)
+			for _, c := range f.req.inPlaceOf(q, f.req.Env) {
+				f.look(c.Requirement)
+			}
 		}
 	}
 }
 
 // likely guesses the version the solver will try first for spec.
 func (f *fetcher) likely(vs *versions, spec pep440.Specifiers) (pep440.Version, bool) {
-	if v, ok := f.req.Prefer[vs.name]; ok && spec.Contains(v) {
-		return v, vs.index(v) > 0
+	if v, ok := f.req.Prefer[vs.name]; ok && spec.Contains(v) && vs.index(v) > 0 {
+		return v, true
 	}
 	pre := f.req.Pre || spec.NamesPrerelease()
 	for i := len(vs.cands) - 1; i >= 0; i-- {
 		c := vs.cands[i]
-		if !c.Yanked && (pre || !c.Version.IsPrerelease()) && spec.Contains(c.Version) && f.py.allows(c.RequiresPython) {
+		if !c.Yanked && !c.NoSource && (pre || !c.Version.IsPrerelease()) && spec.Contains(c.Version) && f.py.allows(c.RequiresPython) {
 			return c.Version, true
 		}
 	}

@@ -28,6 +28,11 @@ func (s *solver) hints(leaves []*incompat, c *Conflict) []string {
 			hints = append(hints, fmt.Sprintf("a yanked version would fit: %s. Pin it with == to take it all the same.", v))
 		}
 	}
+	if rests(kindNoSource) {
+		if v := s.wouldTake(mode{known: true, noSource: true}, leaves, kindNoSource); v != "" {
+			hints = append(hints, fmt.Sprintf("only a wheel would fit: %s. Allow it with --allow-wheel NAME.", v))
+		}
+	}
 	return hints
 }
 
@@ -83,12 +88,7 @@ func (s *solver) holdsWith(python string) bool {
 	env := s.req.Env
 	env.PythonVersion, env.PythonFullVersion = python, python+".20"
 	env.ImplementationVersion = env.PythonFullVersion
-	var roots []Root
-	for _, r := range s.req.Roots {
-		if r.Req.Marker.Eval(env, "") {
-			roots = append(roots, r)
-		}
-	}
+	roots := s.req.rootsFor(env)
 	var last *attempt
 	proof := s.ask(roots, mode{known: true}, func(a *attempt) {
 		a.env, a.py = env, newPythonCheck(env)

@@ -16,6 +16,7 @@ const (
 	kindPython                 // Requires-Python leaves the target out
 	kindPre                    // pre-releases nobody asked for
 	kindYanked                 // yanked versions nobody pins
+	kindNoSource               // versions without a source distribution, where there is another choice
 	kindMetadata               // the requirements of a version could not be had
 	kindLearned                // follows from causes
 )
@@ -35,12 +36,13 @@ type incompat struct {
 	dead   int // the decision level at which a term became impossible; alive when negative
 	causes []cause
 
-	origin *Origin // kindRoot, kindConstraint
-	req    pep508.Requirement
-	from   *variable // kindDepends: the requirer
-	extra  *variable // kindDepends: its extra that brings the requirement, or nil
-	to     *variable // what is asked for, restricted or left out
-	err    error     // kindMetadata
+	origin *Origin            // kindRoot, kindConstraint
+	req    pep508.Requirement // as it counts
+	by     *Root              // the override it is, or nil
+	from   *variable          // kindDepends: the requirer
+	extra  *variable          // kindDepends: its extra that brings the requirement, or nil
+	to     *variable          // what is asked for, restricted or left out
+	err    error              // kindMetadata
 }
 
 // cause is one step of a proof: the incompatibility that narrowed pivot. The

@@ -175,7 +175,7 @@ func (n *narrative) fact(sc *scene, f cause) {
 	case kindLearned:
 		sc.narrowedBy(f.pivot, n.told[f.c])
 	case kindRoot:
-		sc.narrowedBy(f.pivot, n.once(fmt.Sprintf("%s asks for %s.", f.c.origin, wanted(f.c.req))))
+		sc.narrowedBy(f.pivot, n.once(fmt.Sprintf("%s asks for %s.", f.c.origin, wanted(f.c.req, f.c.by))))
 	default:
 		sc.narrowedBy(f.pivot, n.step("%s.", n.reason(f.c, gone)))
 	}
@@ -217,7 +217,7 @@ func (sc *scene) steps(v *variable, one, many string) string {
 // reason words a fact that rules out the versions in gone.
 func (n *narrative) reason(c *incompat, gone set) string {
 	if c.kind == kindConstraint {
-		return fmt.Sprintf("%s allows only %s", c.origin, wanted(c.req))
+		return fmt.Sprintf("%s allows only %s", c.origin, wanted(c.req, c.by))
 	}
 	who := n.versions(c.to, gone)
 	switch c.kind {
@@ -227,6 +227,8 @@ func (n *narrative) reason(c *incompat, gone set) string {
 		return who.text + who.verb(" is a pre-release", " are pre-releases") + ", which no requirement names"
 	case kindYanked:
 		return who.text + who.verb(" was yanked by its authors, and no requirement pins it", " were yanked by their authors, and no requirement pins them")
+	case kindNoSource:
+		return who.text + who.verb(" has", " have") + " no source distribution, and others have one"
 	case kindMetadata:
 		return fmt.Sprintf("What %s needs could not be found out (%v)", who.text, c.err)
 	}
@@ -263,10 +265,10 @@ func (n *narrative) last(sc *scene, c *incompat) {
 	switch c.kind {
 	case kindRoot:
 		if len(c.terms) == 0 || !sc.narrowed(c.to) {
-			n.step("%s asks for %s, %s.", c.origin, wanted(c.req), missing(c.to))
+			n.step("%s asks for %s, %s.", c.origin, wanted(c.req, c.by), missing(c.to))
 			return
 		}
-		n.step("%s asks for %s%s.", c.origin, wanted(c.req), n.nothingLeft(sc, c.to))
+		n.step("%s asks for %s%s.", c.origin, wanted(c.req, c.by), n.nothingLeft(sc, c.to))
 	case kindDepends:
 		n.step("%s%s.", n.needs(c, sc.of(c.from)), n.blocked(sc, c))
 	case kindLearned:
@@ -293,7 +295,7 @@ func (n *narrative) needs(c *incompat, possible set) string {
 		who = possible.and(s)
 	}
 	name := n.versions(c.from, who)
-	return fmt.Sprintf("%s%s %s %s", name.text, withExtra(c), name.verb("needs", "need"), wanted(c.req))
+	return fmt.Sprintf("%s%s %s %s", name.text, withExtra(c), name.verb("needs", "need"), wanted(c.req, c.by))
 }
 
 func withExtra(c *incompat) string {
@@ -328,7 +330,7 @@ func (n *narrative) needsAll(group []cause, gone set) string {
 	top, _ := newest.term(c.from)
 	example := c.from.list.cands[top.and(gone).max()-1].Version
 	name := n.versions(c.from, gone)
-	return fmt.Sprintf("%s%s %s a %s of its own (%s: %s)", name.text, withExtra(c), name.verb("needs", "need each"), c.to.name, example, wanted(newest.req))
+	return fmt.Sprintf("%s%s %s a %s of its own (%s: %s)", name.text, withExtra(c), name.verb("needs", "need each"), c.to.name, example, wanted(newest.req, newest.by))
 }
 
 // blocked says why what c needs cannot be had.

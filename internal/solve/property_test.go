@@ -66,6 +66,7 @@ func drawProblem(t *rapid.T, pre bool) problem {
 			if rapid.IntRange(0, 9).Draw(t, "python") == 0 {
 				c.RequiresPython = ">=3.12"
 			}
+			c.NoSource = pre && rapid.IntRange(0, 7).Draw(t, "no source") == 0
 			u.cands[name] = append(u.cands[name], c)
 			key := name + " " + v.String()
 			for range rapid.IntRange(0, 3).Draw(t, "requirements") {
@@ -76,7 +77,18 @@ func drawProblem(t *rapid.T, pre bool) problem {
 			}
 		}
 	}
-	req := Request{Env: pep508.Linux("3.11.2", "x86_64")}
+	req := Request{Env: pep508.Linux("3.11.2", "x86_64"), KeepUnknown: rapid.Bool().Draw(t, "keep unknown")}
+	if rapid.IntRange(0, 3).Draw(t, "override") == 0 {
+		r := drawRequirement(t, false, pre)
+		if rapid.IntRange(0, 3).Draw(t, "never") == 0 {
+			never, err := pep508.Parse("a; sys_platform=='never'")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Marker = never.Marker
+		}
+		req.Overrides = []Root{{Req: r, Origin: Origin{File: "--override", Text: r.String()}}}
+	}
 	for i := range rapid.IntRange(1, 4).Draw(t, "roots") {
 		r := drawRequirement(t, false, pre)
 		req.Roots = append(req.Roots, Root{
@@ -103,7 +115,7 @@ func (p problem) exhaustive(allowed func(map[string]Candidate) bool) bool {
 			return allowed(chosen)
 		}
 		for _, c := range p.u.cands[missing] {
-			if c.RequiresPython != "" || p.u.fail[missing+" "+c.Version.String()] != nil {
+			if c.RequiresPython != "" || p.u.fail[missing+" "+c.Version.String()] != nil && !p.keeps(missing) {
 				continue
 			}
 			chosen[missing] = c
@@ -123,6 +135,10 @@ func (p problem) closure(chosen map[string]Candidate) (extras map[string]map[str
 	extras = map[string]map[string]bool{}
 	ok = true
 	want := func(r pep508.Requirement) (grew bool) {
+		r, asked := p.counts(r)
+		if !asked {
+			return false
+		}
 		if extras[r.Key()] == nil {
 			extras[r.Key()], grew = map[string]bool{}, true
 		}
@@ -141,7 +157,7 @@ func (p problem) closure(chosen map[string]Candidate) (extras map[string]map[str
 	}
 	for _, r := range p.req.Roots {
 		if c, have := chosen[r.Req.Key()]; r.Constraint {
-			ok = ok && (!have || r.Req.Specifiers.Contains(c.Version))
+			ok = ok && (!have || p.overrides(r.Req.Key()) || r.Req.Specifiers.Contains(c.Version))
 		} else {
 			want(r.Req)
 		}
@@ -153,7 +169,7 @@ func (p problem) closure(chosen map[string]Candidate) (extras map[string]map[str
 			if !have {
 				continue
 			}
-			for _, r := range p.u.reqs[name+" "+c.Version.String()] {
+			for _, r := range p.requires(name, c) {
 				if r.Marker.EvalAny(p.req.Env, slices.Collect(maps.Keys(extras[name]))) {
 					again = want(r) || again
 				}
@@ -161,6 +177,41 @@ func (p problem) closure(chosen map[string]Candidate) (extras map[string]map[str
 		}
 	}
 	return extras, missing, ok
+}
+
+// overrides tells whether a name is overridden.
+func (p problem) overrides(name string) bool {
+	return len(p.req.Overrides) > 0 && p.req.Overrides[0].Req.Key() == name
+}
+
+// counts is what an override, one at most, makes of a requirement.
+func (p problem) counts(r pep508.Requirement) (pep508.Requirement, bool) {
+	if !p.overrides(r.Key()) {
+		return r, true
+	}
+	o := p.req.Overrides[0].Req
+	r.Specifiers, r.Extras = o.Specifiers, slices.Concat(r.Extras, o.Extras)
+	return r, o.Marker.Eval(p.req.Env, "")
+}
+
+// requires is what a version needs: nothing, where that is not known.
+func (p problem) requires(name string, c Candidate) []pep508.Requirement {
+	key := name + " " + c.Version.String()
+	if p.u.fail[key] != nil {
+		return nil
+	}
+	return p.u.reqs[key]
+}
+
+// keeps: a version of name is taken although nobody knows what it requires.
+func (p problem) keeps(name string) bool {
+	return p.req.KeepUnknown && slices.ContainsFunc(p.req.Roots, func(r Root) bool {
+		if r.Constraint && p.overrides(name) {
+			return false
+		}
+		counts, asked := p.counts(r.Req)
+		return asked && r.Req.Key() == name && pins(counts.Specifiers)
+	})
 }
 
 func anything(map[string]Candidate) bool { return true }
@@ -194,14 +245,17 @@ func solveProblem(t *rapid.T, p problem) (Solution, *Conflict) {
 }
 
 func (p problem) String() string {
-	text := ""
+	text := fmt.Sprintf("keep unknown=%v\n", p.req.KeepUnknown)
+	for _, r := range p.req.Overrides {
+		text += fmt.Sprintf("override %s\n", r.Req)
+	}
 	for _, r := range p.req.Roots {
 		text += fmt.Sprintf("root %s constraint=%v\n", r.Req, r.Constraint)
 	}
 	for _, n := range slices.Sorted(maps.Keys(p.u.cands)) {
 		for _, c := range p.u.cands[n] {
 			k := n + " " + c.Version.String()
-			text += fmt.Sprintf("%s py%s: %v %v\n", k, c.RequiresPython, p.u.reqs[k], p.u.fail[k])
+			text += fmt.Sprintf("%s py%s source=%v: %v %v\n", k, c.RequiresPython, !c.NoSource, p.u.reqs[k], p.u.fail[k])
 		}
 	}
 	return text
@@ -275,30 +329,38 @@ func TestPreReleasesOnlyWithSupport(t *testing.T) {
 func (p problem) supported(chosen map[string]Candidate) bool {
 	extras, _, _ := p.closure(chosen)
 	specs := map[string][]pep440.Specifiers{}
+	say := func(r pep508.Requirement) {
+		if r, asked := p.counts(r); asked {
+			specs[r.Key()] = append(specs[r.Key()], r.Specifiers)
+		}
+	}
 	for _, r := range p.req.Roots {
-		specs[r.Req.Key()] = append(specs[r.Req.Key()], r.Req.Specifiers)
+		if !r.Constraint || !p.overrides(r.Req.Key()) {
+			say(r.Req)
+		}
 	}
 	for name, c := range chosen {
-		for _, r := range p.u.reqs[name+" "+c.Version.String()] {
+		for _, r := range p.requires(name, c) {
 			if r.Marker.EvalAny(p.req.Env, slices.Collect(maps.Keys(extras[name]))) {
-				specs[r.Key()] = append(specs[r.Key()], r.Specifiers)
+				say(r)
 			}
 		}
 	}
 	for name, c := range chosen {
-		if !c.Version.IsPrerelease() {
-			continue
-		}
-		named, finals := false, false
+		named, finals, sources := false, false, false
 		for _, s := range specs[name] {
 			named = named || s.NamesPrerelease()
 		}
-		for _, o := range p.u.cands[name] {
-			if o.RequiresPython == "" && !o.Version.IsPrerelease() && !slices.ContainsFunc(specs[name], func(s pep440.Specifiers) bool { return !s.Contains(o.Version) }) {
-				finals = true
-			}
+		fitting := slices.DeleteFunc(slices.Clone(p.u.cands[name]), func(o Candidate) bool {
+			return o.RequiresPython != "" || slices.ContainsFunc(specs[name], func(s pep440.Specifiers) bool { return !s.Contains(o.Version) })
+		})
+		for _, o := range fitting {
+			finals = finals || !o.Version.IsPrerelease()
 		}
-		if !named && finals {
+		for _, o := range fitting {
+			sources = sources || !o.NoSource && (named || !finals || !o.Version.IsPrerelease())
+		}
+		if c.Version.IsPrerelease() && !named && finals || c.NoSource && sources {
 			return false
 		}
 	}
@@ -317,6 +379,8 @@ func TestOrderAndStrangersChangeNothing(t *testing.T) {
 			q.u.cands[name] = c
 		}
 		q.u.cands["stranger"] = []Candidate{{Version: p.u.cands["a"][0].Version}}
+		q.req.Overrides = p.req.Overrides
+		q.req.KeepUnknown = p.req.KeepUnknown
 		q.req.Roots = rapid.Permutation(p.req.Roots).Draw(t, "order")
 		second, secondErr := Solve(t.Context(), q.u, q.req)
 		if !reflect.DeepEqual(firstErr, secondErr) {

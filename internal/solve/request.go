@@ -23,6 +23,8 @@ type Root struct {
 	Req        pep508.Requirement
 	Constraint bool
 	Origin     Origin
+
+	by *Root // the override that Req is, nil when it counts as written
 }
 
 // Request is one problem.
@@ -30,14 +32,22 @@ type Request struct {
 	Roots  []Root
 	Env    pep508.Environment
 	Pre    bool                      // --pre
-	Prefer map[string]pep440.Version // by PEP 503 name; tried first when it fits (an earlier lock, a shared build tool)
+	Prefer map[string]pep440.Version // by PEP 503 name; tried first when it fits (an earlier lock, a shared build tool), yanked or not
+	// Overrides count in place of every other requirement and constraint on their names,
+	// whoever makes it: see override.go.
+	Overrides []Root
+	// KeepUnknown keeps a version that the user pins (== or ===) although the Source cannot
+	// tell what it requires: Chosen.Unknown says why. Otherwise that rules it out.
+	KeepUnknown bool
 }
 
 // Edge is one requirement that holds in the solution.
 type Edge struct {
-	From Origin // who asks
-	To   string // PEP 503 name
-	Req  pep508.Requirement
+	From Origin             // who asks
+	To   string             // PEP 503 name
+	Req  pep508.Requirement // as it counts
+	// Overridden: Req is an override; what the requirer itself says is in From.Text.
+	Overridden bool
 }
 
 // Chosen is one package of the solution.
@@ -45,6 +55,7 @@ type Chosen struct {
 	Name    string // PEP 503
 	Version pep440.Version
 	Extras  []string // extras asked for by anybody, sorted
+	Unknown error    // why its requirements could not be had (Request.KeepUnknown); it counts as requiring nothing
 }
 
 // Solution is the consistent set, sorted by name, and why each is in it.

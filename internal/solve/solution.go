@@ -28,10 +28,10 @@ func (s *Solution) specifiers(roots []Root) map[string][]pep440.Specifiers {
 
 // solution collects what is reachable from the roots.
 func (a *attempt) solution() (Solution, error) {
-	g := gather{a: a, chosen: map[string]map[string]bool{}, askers: map[string][]Edge{}}
+	g := gather{a: a, chosen: map[string]map[string]bool{}, askers: map[string][]Edge{}, unknown: map[string]error{}}
 	for _, r := range a.roots {
 		if !r.Constraint {
-			g.edge(Edge{From: r.Origin, To: r.Req.Key(), Req: r.Req})
+			g.edge(Edge{From: r.Origin, To: r.Req.Key(), Req: r.Req, Overridden: r.by != nil})
 		}
 	}
 	for len(g.todo) > 0 {
@@ -39,23 +39,28 @@ func (a *attempt) solution() (Solution, error) {
 		g.todo = g.todo[1:]
 		ver := v.base.version()
 		reqs, err := a.f.requires(a.ctx, v.name, ver)
+		if err != nil && a.putsUpWith(v, err) {
+			g.unknown[v.name] = err
+			continue
+		}
 		if err != nil {
 			return Solution{}, err
 		}
-		for _, r := range activeRequirements(reqs, a.env, v.extra) {
-			from := Origin{Package: v.name, Version: ver.String(), Text: r.String()}
-			g.edge(Edge{From: from, To: r.Key(), Req: r})
+		for _, r := range a.req.active(reqs, a.env, v.extra) {
+			from := Origin{Package: v.name, Version: ver.String(), Text: r.written.String()}
+			g.edge(Edge{From: from, To: r.Key(), Req: r.Requirement, Overridden: r.by != nil})
 		}
 	}
 	return g.finish()
 }
 
 type gather struct {
-	a      *attempt
-	chosen map[string]map[string]bool // package, extras
-	askers map[string][]Edge          // by name[extra], for warnings
-	edges  []Edge
-	todo   []*variable
+	a       *attempt
+	chosen  map[string]map[string]bool // package, extras
+	askers  map[string][]Edge          // by name[extra], for warnings
+	edges   []Edge
+	todo    []*variable
+	unknown map[string]error
 }
 
 func (g *gather) edge(e Edge) {
@@ -79,8 +84,12 @@ func (g *gather) finish() (Solution, error) {
 	sol := Solution{Edges: g.edges}
 	for _, name := range slices.Sorted(maps.Keys(g.chosen)) {
 		v := g.a.byName[name]
-		c := Chosen{Name: name, Version: v.version(), Extras: slices.Sorted(maps.Keys(g.chosen[name]))}
+		c := Chosen{Name: name, Version: v.version(), Extras: slices.Sorted(maps.Keys(g.chosen[name])), Unknown: g.unknown[name]}
 		sol.Packages = append(sol.Packages, c)
+		if c.Unknown != nil {
+			sol.Warnings = append(sol.Warnings, fmt.Sprintf("what %s %s requires could not be found out; it is kept because it is pinned: %v", name, c.Version, c.Unknown))
+			continue
+		}
 		for _, extra := range c.Extras {
 			has, err := g.a.hasExtra(v, extra)
 			if err != nil {

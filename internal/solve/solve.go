@@ -20,13 +20,14 @@ func Solve(ctx context.Context, src Source, req Request) (Solution, error) {
 }
 
 func newSolver(ctx context.Context, src Source, req Request) *solver {
-	s := &solver{ctx: ctx, f: newFetcher(ctx, src, &req), pol: newPolicy(), req: req, limit: maxConflicts}
-	for _, r := range req.Roots {
-		if r.Req.Marker.Eval(req.Env, "") {
-			s.roots = append(s.roots, r)
+	s := &solver{ctx: ctx, f: newFetcher(ctx, src, &req), pol: newPolicy(&req), req: req, limit: maxConflicts, pinned: map[string]bool{}}
+	s.roots = s.req.rootsFor(req.Env)
+	slices.SortStableFunc(s.roots, compareRoots)
+	for _, r := range s.roots {
+		if pins(r.Req.Specifiers) {
+			s.pinned[r.Req.Key()] = true
 		}
 	}
-	slices.SortStableFunc(s.roots, compareRoots)
 	return s
 }
 
@@ -38,6 +39,8 @@ type solver struct {
 	req   Request
 	roots []Root
 	limit int // conflicts of one attempt
+	// pinned names what a line of the user pins to one version.
+	pinned map[string]bool
 }
 
 func compareRoots(a, b Root) int {
@@ -51,7 +54,7 @@ func compareRoots(a, b Root) int {
 
 func (s *solver) attempt(m mode) *attempt {
 	m.preferring = s.req.Prefer
-	return &attempt{ctx: s.ctx, f: s.f, py: s.f.py, env: s.req.Env, roots: s.roots, pol: s.pol, mode: m, limit: s.limit}
+	return &attempt{ctx: s.ctx, f: s.f, py: s.f.py, env: s.req.Env, req: &s.req, roots: s.roots, pol: s.pol, pinned: s.pinned, mode: m, limit: s.limit}
 }
 
 func (s *solver) solve() (Solution, error) {
@@ -75,23 +78,19 @@ func (s *solver) solve() (Solution, error) {
 		}
 		odd := a.unsupported(sol)
 		if len(odd) == 0 {
+			sol.Warnings = append(sol.Warnings, a.passedOver(sol)...)
+			sol.Warnings = append(sol.Warnings, s.overridden(sol)...)
 			return sol, nil
 		}
 		// What opened these packages to pre-releases or yanked versions is no part
 		// of the solution any more. Look for one without; keep this as the last resort.
 		for _, c := range odd {
 			s.pol.bar(c.Name)
-			sol.Warnings = append(sol.Warnings, fmt.Sprintf("%s %s is a pre-release or was yanked, and was taken because no other choice fits", c.Name, c.Version))
+			sol.Warnings = append(sol.Warnings, fmt.Sprintf("%s %s is a pre-release, was yanked or has no source distribution, and was taken because no other choice fits", c.Name, c.Version))
 		}
+		sol.Warnings = append(sol.Warnings, s.overridden(sol)...)
 		fallback = &sol
 	}
-}
-
-// bar undoes what was let in of a package, for good.
-func (p *policy) bar(name string) {
-	delete(p.pre, name)
-	delete(p.yanked, name)
-	p.barred[name] = true
 }
 
 // unsupported are the chosen versions that the policy hides, judged by the
@@ -101,15 +100,33 @@ func (a *attempt) unsupported(sol Solution) []Chosen {
 	specs := sol.specifiers(a.roots)
 	for _, c := range sol.Packages {
 		v := a.byName[c.Name]
-		if v.list.pre.empty() && v.list.yanked.empty() {
-			continue
-		}
-		p := newPolicy()
+		p := newPolicy(a.req)
 		p.widen(v.list, v.usable, specs[c.Name])
-		pre, yanked := p.hidden(v.list, a.f.req.Pre)
-		if pre.has(v.decided) || yanked.has(v.decided) {
+		if v.list.odd && p.hidden(v.list).has(v.decided) {
 			odd = append(odd, c)
 		}
 	}
 	return odd
+}
+
+// passedOver tells of versions that would have been taken if they had a source distribution.
+func (a *attempt) passedOver(sol Solution) []string {
+	var texts []string
+	specs := sol.specifiers(a.roots)
+	for _, c := range sol.Packages {
+		v := a.byName[c.Name]
+		hides := a.pol.hidden(v.list)
+		if hides.noSource.empty() {
+			continue
+		}
+		match := v.usable
+		for _, s := range specs[c.Name] {
+			match = match.and(v.list.matching(s))
+		}
+		without := match.and(hides.noSource).minus(hides.pre).minus(hides.yanked).max()
+		if without > v.decided && hides.from(match).max() == v.decided {
+			texts = append(texts, fmt.Sprintf("%s %s has no source distribution; %s is taken", c.Name, v.list.cands[without-1].Version, c.Version))
+		}
+	}
+	return texts
 }

@@ -137,6 +137,35 @@ func TestSolve(t *testing.T) {
 			},
 		},
 		{
+			name:     "an earlier pre-release is kept where it fits",
+			universe: "a 1.0:\n a 2.0rc1:\n b 1.0:\n b 2.0rc1:", roots: "a\nb<2", want: "a=2.0rc1 b=1.0",
+			edit: func(t *testing.T, r *Request) {
+				r.Prefer = map[string]pep440.Version{"a": version(t, "2.0rc1"), "b": version(t, "2.0rc1")}
+			},
+		},
+		{
+			name:     "an earlier version that was yanked since is kept where it fits",
+			universe: "a 1.0:\n a 1.1 !yanked:\n a 1.2 !yanked:", roots: "a>=1", want: "a=1.1",
+			edit: func(t *testing.T, r *Request) { r.Prefer = map[string]pep440.Version{"a": version(t, "1.1")} },
+		},
+		{
+			name:     "no source: a pin is taken all the same",
+			universe: "a 1.0:\n a 1.1 !wheel:", roots: "a==1.1", want: "a=1.1",
+		},
+		{
+			name:     "no source: a whole project of wheels, several of them",
+			universe: "a 1.0: torch | cuda\n torch 1.0 !wheel: cuda==1\n torch 2.0 !wheel: cuda==2\n cuda 1 !wheel:\n cuda 2 !wheel:\n cuda 3 !wheel:",
+			roots:    "a", want: "a=1.0 cuda=2 torch=2.0",
+		},
+		{
+			name:     "no source: all that is asked together leaves only wheels",
+			universe: "a 1.0: x>1\n b 1.0: x<2\n x 1.0:\n x 1.5 !wheel:\n x 2.0:", roots: "a\nb", want: "a=1.0 b=1.0 x=1.5",
+		},
+		{
+			name:     "no source: a wheel of a final version rather than a pre-release",
+			universe: "a 1.0 !wheel:\n a 2.0rc1:", roots: "a", want: "a=1.0",
+		},
+		{
 			name:     "given by URL",
 			universe: "a 1.0: b\n b 3.0+git:",
 			roots:    "a\nb @ git+https://example.org/b.git", want: "a=1.0 b=3.0+git",

@@ -22,6 +22,7 @@ type Candidate struct {
 	Version        pep440.Version
 	RequiresPython string // as written; one that does not parse is ignored, as pip does
 	Yanked         bool   // every file of the version is yanked (PEP 592)
+	NoSource       bool   // there is no source distribution, and nobody allows the wheel; chosen only when nothing else matches
 }
 
 // Source gives the solver what it may choose from. Calls may come from several

@@ -12,7 +12,7 @@ import (
 
 // universe is a Source written down as lines
 //
-//	name version [!yanked] [py>=3.12]: requirement | requirement …
+//	name version [!yanked] [!wheel] [py>=3.12]: requirement | requirement …
 type universe struct {
 	cands map[string][]Candidate
 	reqs  map[string][]pep508.Requirement
@@ -37,9 +37,12 @@ func parseUniverse(t testing.TB, text string) *universe {
 		}
 		c := Candidate{Version: version(t, words[1])}
 		for _, w := range words[2:] {
-			if w == "!yanked" {
+			switch w {
+			case "!yanked":
 				c.Yanked = true
-			} else {
+			case "!wheel":
+				c.NoSource = true
+			default:
 				c.RequiresPython = strings.TrimPrefix(w, "py")
 			}
 		}
@@ -88,11 +91,19 @@ func requirement(t testing.TB, s string) pep508.Requirement {
 	return r
 }
 
-// request reads requirements, one a line; "-c" before one makes it a constraint.
+// request reads requirements, one a line; "-c" before one makes it a constraint, "-o" an
+// override.
 func request(t testing.TB, text string) Request {
 	t.Helper()
 	req := Request{Env: pep508.Linux("3.11.2", "x86_64")}
-	req.Roots = append(req.Roots, rootsOf(t, "requirements.txt", text)...)
+	for _, r := range rootsOf(t, "requirements.txt", text) {
+		if r.Origin.File == "--override" {
+			r.Origin.Line = 0
+			req.Overrides = append(req.Overrides, r)
+		} else {
+			req.Roots = append(req.Roots, r)
+		}
+	}
 	return req
 }
 
@@ -111,6 +122,9 @@ func rootsOf(t testing.TB, file, text string) []Root {
 		f := file
 		if constraint {
 			f = "constraints.txt"
+		}
+		if o, ok := strings.CutPrefix(rest, "-o "); ok {
+			rest, f = o, "--override"
 		}
 		roots = append(roots, Root{
 			Req: requirement(t, rest), Constraint: constraint,

@@ -16,12 +16,14 @@ const maxCandidates = 100_000
 // versions is what is known of one package before anything is decided: its
 // candidates, oldest first. It is shared by all attempts of one Solve.
 type versions struct {
-	name   string
-	found  bool
-	cands  []Candidate
-	size   int // of sets: one more than candidates
-	pre    set
-	yanked set
+	name     string
+	found    bool
+	cands    []Candidate
+	size     int // of sets: one more than candidates
+	pre      set
+	yanked   set
+	noSource set
+	odd      bool // some candidate is in one of the three
 
 	mu     sync.Mutex
 	bySpec map[string]set
@@ -35,7 +37,7 @@ func newVersions(name string, found bool, cands []Candidate) (*versions, error) 
 	sort.SliceStable(sorted, func(i, j int) bool { return candidateLess(sorted[i], sorted[j]) })
 	sorted = slices.CompactFunc(sorted, func(a, b Candidate) bool { return a.Version.String() == b.Version.String() })
 	v := &versions{name: name, found: found, cands: sorted, size: len(sorted) + 1, bySpec: map[string]set{}}
-	v.pre, v.yanked = newSet(v.size), newSet(v.size)
+	v.pre, v.yanked, v.noSource = newSet(v.size), newSet(v.size), newSet(v.size)
 	for i, c := range sorted {
 		if c.Version.IsPrerelease() {
 			v.pre.add(i + 1)
@@ -43,13 +45,17 @@ func newVersions(name string, found bool, cands []Candidate) (*versions, error) 
 		if c.Yanked {
 			v.yanked.add(i + 1)
 		}
+		if c.NoSource {
+			v.noSource.add(i + 1)
+		}
+		v.odd = v.odd || c.Version.IsPrerelease() || c.Yanked || c.NoSource
 	}
 	return v, nil
 }
 
 // candidateLess orders by version; the rest only makes the order of equal
 // versions independent of the order the source gave them in. A version listed
-// twice counts as yanked only when both entries are.
+// twice counts as yanked, or as one without source, only when both entries are.
 func candidateLess(a, b Candidate) bool {
 	if c := a.Version.Compare(b.Version); c != 0 {
 		return c < 0
@@ -59,6 +65,9 @@ func candidateLess(a, b Candidate) bool {
 	}
 	if a.Yanked != b.Yanked {
 		return b.Yanked
+	}
+	if a.NoSource != b.NoSource {
+		return b.NoSource
 	}
 	return a.RequiresPython < b.RequiresPython
 }

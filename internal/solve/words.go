@@ -32,7 +32,7 @@ func (s subject) verb(one, many string) string {
 // Versions that could never be chosen anyway do not make a run incomplete.
 func (n *narrative) versions(v *variable, s set) subject {
 	s = withoutNone(s)
-	eligible := v.usable.minus(v.list.pre).minus(v.list.yanked)
+	eligible := v.usable.minus(v.list.pre).minus(v.list.yanked).minus(v.list.noSource)
 	if shown := s.and(eligible); !shown.empty() {
 		s = shown
 	} else {

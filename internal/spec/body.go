@@ -73,7 +73,11 @@ func (p *page) generator() {
 		for i, n := range p.exclude {
 			names[i] = regexEscape.Replace(n)
 		}
-		p.lines("# The generator turns \"not 1.2.*\" into an expression that refuses 1.3, too; written below instead.",
+		why := "The generator turns \"not 1.2.*\" into an expression that refuses 1.3, too; written below instead."
+		if len(p.in.Overridden) > 0 {
+			why = "These are overridden, or the generator gets them wrong; they are written below instead."
+		}
+		p.lines("# "+why,
 			"%global __requires_exclude ^[(]*("+strings.Join(names, "|")+")")
 	}
 }

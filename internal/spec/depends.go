@@ -110,12 +110,12 @@ func (p *page) dependencies(version pep440.Version) error {
 	return err
 }
 
-// replaced returns the requirements that the generator gets wrong, with all others on the
+// replaced returns the requirements that the generator gets wrong or that were overridden, with all others on the
 // same projects (it merges them), and has its expressions dropped.
 func (p *page) replaced(reqs []pep508.Requirement) []pep508.Requirement {
 	wrong := map[string]bool{}
 	for _, r := range reqs {
-		if rpmname.GeneratorWrong(r) {
+		if rpmname.GeneratorWrong(r) || slices.Contains(p.in.Overridden, r.Key()) {
 			wrong[r.Key()] = true
 		}
 	}
@@ -126,6 +126,9 @@ func (p *page) replaced(reqs []pep508.Requirement) []pep508.Requirement {
 			names = append(names, rpmname.Dist(p.t, r.Name, e))
 		}
 		p.exclude = unique(append(p.exclude, names...))
+	}
+	for _, name := range p.in.Overridden { // also one that is left out altogether
+		p.exclude = unique(append(p.exclude, rpmname.Dist(p.t, name)))
 	}
 	return out
 }

@@ -36,6 +36,9 @@ type Input struct {
 	BuildRequires      []pep508.Requirement
 	ExtraBuildRequires []string // RPM dependencies ("libxml2-devel", "gcc >= 11")
 	Extras             []Extra  // extras that somebody in the set asks for
+	// Overridden names projects (PEP 503) whose requirements in Metadata and Extras stand in
+	// place of what the built metadata says.
+	Overridden []string
 
 	// Noarch overrides the forecast from Facts.Native, e.g. after a build said otherwise.
 	Noarch *bool

@@ -257,6 +257,23 @@ func TestNoarchCanBeOverruled(t *testing.T) {
 	}
 }
 
+func TestOverriddenRequirementsTakeTheGeneratorsPlace(t *testing.T) {
+	in := samples(t)["flit"]
+	in.Target = shipped(t, "el9")
+	in.Metadata.RequiresDist = reqs(t, "requests==3.0", "tomli")
+	in.Overridden = []string{"requests", "zope-interface"} // the one in another version, the other not at all
+	out, err := Write(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "%global __requires_exclude ^[(]*(python3[.]12dist[(]requests[)]|python3[.]12dist[(]zope-interface[)])\n"; !strings.Contains(out.Text, want) {
+		t.Errorf("no %q in\n%s", want, out.Text)
+	}
+	if n := strings.Count(out.Text, "\nRequires:"); n != 1 || !strings.Contains(out.Text, "\nRequires:       python3.12dist(requests) = 3\n") {
+		t.Errorf("%d requirements written\n%s", n, out.Text)
+	}
+}
+
 func TestRefusedInput(t *testing.T) {
 	base := samples(t)["flit"]
 	base.Target = local(false)
