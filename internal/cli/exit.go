@@ -65,7 +65,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitCancelled
 	case is(errBuilds, errProof, pipeline.ErrDiskFull):
 		return exitFailed
-	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.UnsupportedError](err),
+	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.DirectError](err),
 		as[*target.UnknownError](err), as[*pipeline.HashError](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):
 		return exitUsage
 	case is(builder.ErrMissingTool), as[*target.MissingToolError](err), is(index.ErrNoIndex):

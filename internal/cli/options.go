@@ -358,7 +358,7 @@ func (o *projectOptions) check() error {
 // request is what a run starts from; where is the command's argument, "" for the current folder.
 func (o *projectOptions) request(where, state string) pipeline.Request {
 	where = cmp.Or(where, ".")
-	policy := source.Policy{Local: !strings.Contains(where, "://")}
+	var policy source.Policy
 	if _, err := os.Stat(where); err == nil {
 		where, _ = filepath.Abs(where)
 	}
@@ -372,7 +372,10 @@ func (o *projectOptions) request(where, state string) pipeline.Request {
 			policy.HTTP = true
 		}
 	}
+	references := policy // a project that lies here does not mean that it may name others that do
+	policy.Local = policy.Local || !strings.Contains(where, "://")
 	return pipeline.Request{
+		References: references,
 		Source: source.Request{
 			URL: where, Ref: o.ref, Dir: filepath.Join(state, "checkouts"), Skip: state, Allow: policy,
 			Credentials: source.Credentials{TokenFile: o.tokenFile, SSHKey: o.sshKey, Username: o.user},

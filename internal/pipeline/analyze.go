@@ -121,29 +121,34 @@ func (p *Pipeline) Package(ctx context.Context, checkout source.Checkout) (*Proj
 	if !hasBuildSystem(checkout.Dir) {
 		return nil, nil
 	}
-	version := versionFromGit(checkout.Describe)
-	probe, err := p.projectArchive(ctx, checkout, "project", version)
+	file, meta, err := p.packTree(ctx, checkout)
 	if err != nil {
 		return nil, err
+	}
+	return &Project{Name: file.Name, Version: meta.Version.String(), Meta: meta, file: file}, nil
+}
+
+// packTree makes a source archive of a tree with a build system, and asks its build backend
+// for its metadata. Name and version of the archive are those that the backend says.
+func (p *Pipeline) packTree(ctx context.Context, checkout source.Checkout) (index.File, metadata.Metadata, error) {
+	probe, err := p.projectArchive(ctx, checkout, "project", versionFromGit(checkout.Describe))
+	if err != nil {
+		return index.File{}, metadata.Metadata{}, err
 	}
 	meta, err := p.hookMetadata(ctx, probe)
 	if errors.Is(err, errBase) {
 		// Resolving needs no base root when the project says everything in its pyproject.toml.
 		var static bool
 		if meta, static = staticMetadata(checkout.Dir); static {
-			p.warn("analyze", fmt.Sprintf("the project's build backend was not asked: %v", err))
+			p.warn("analyze", fmt.Sprintf("the build backend of %s was not asked: %v", meta.Name, err))
 			err = nil
 		}
 	}
 	if err != nil {
-		return nil, err
+		return index.File{}, metadata.Metadata{}, err
 	}
-	name := pep508.NormalizeName(meta.Name)
-	file, err := p.projectArchive(ctx, checkout, name, meta.Version)
-	if err != nil {
-		return nil, err
-	}
-	return &Project{Name: name, Version: meta.Version.String(), Meta: meta, file: file}, nil
+	file, err := p.projectArchive(ctx, checkout, pep508.NormalizeName(meta.Name), meta.Version)
+	return file, meta, err
 }
 
 // staticMetadata reads what [project] says of name, version and dependencies, if it says all

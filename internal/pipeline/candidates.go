@@ -33,6 +33,7 @@ type projectPage struct {
 	err      error
 	versions map[string][]index.File
 	list     []solve.Candidate
+	direct   *direct // what a direct reference brought; nil: the index's files
 }
 
 func newCandidates(p *Pipeline) *candidates {
@@ -119,7 +120,7 @@ func (c *candidates) Requires(ctx context.Context, name string, v pep440.Version
 	if err != nil {
 		return nil, err
 	}
-	return m.RequiresDist, nil
+	return m.RequiresDist, c.urlRefused(name, v, m.RequiresDist)
 }
 
 // Cheap implements solve.Eager: it tells whether the metadata of a version is one small
@@ -148,6 +149,9 @@ func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version
 	page, err := c.page(ctx, name)
 	if err != nil {
 		return metadata.Metadata{}, err
+	}
+	if page.direct != nil {
+		return page.direct.meta, nil
 	}
 	files := page.versions[v.String()]
 	if len(files) == 0 {

@@ -49,6 +49,9 @@ type Artifact struct {
 	Filename string `json:"filename"`
 	SHA256   string `json:"sha256"`
 	Kind     string `json:"kind"`
+	// Reference is set for what comes from no index but from a Git repository, an address, or the
+	// project itself.
+	Reference *Reference `json:"reference,omitempty"`
 }
 
 // RequiredBy is one requirement that put a package into the set. Name is "" for a
@@ -80,19 +83,6 @@ func (e *NoSourceError) Error() string {
 
 func (e *NoSourceError) Unwrap() error { return ErrNoSource }
 
-// UnsupportedError: requirements that can be read but not yet built.
-type UnsupportedError struct{ Requirements []reqfile.Requirement }
-
-func (e *UnsupportedError) Error() string {
-	var b strings.Builder
-	b.WriteString("requirements by URL, Git reference or local path are read but cannot be built yet:")
-	for _, r := range e.Requirements {
-		fmt.Fprintf(&b, "\n  %s:%d: %s", r.File, r.Line, r.Text)
-	}
-	b.WriteString("\nLeave one out with --ignore NAME.")
-	return b.String()
-}
-
 // Input is what Resolve starts from.
 type Input struct {
 	Set reqfile.Set
@@ -115,7 +105,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 		return nil, err
 	}
 	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true}
-	solution, err := solve.Solve(ctx, p.from, request)
+	solution, err := p.solvePinned(ctx, p.from, request, in.Set.Locks)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +130,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 			lock.TopLevel = append(lock.TopLevel, locked.Name)
 		}
 	}
-	return lock, p.checkHashes(in.Set, lock)
+	return lock, errors.Join(p.checkHashes(in.Set, lock), p.checkPinHashes(in.Set.Locks, lock))
 }
 
 // overrides are what the command line says counts, and what the project's files say of other names.
@@ -198,15 +188,13 @@ func (p *Pipeline) checkPython(in Input) error {
 // roots turns the user's requirements into the solver's, with what the project itself needs.
 func (p *Pipeline) roots(in Input) ([]solve.Root, error) {
 	var roots []solve.Root
-	var unsupported []reqfile.Requirement
+	var extras []string // of the project itself that its own files ask for: "-e .[web]"
 	add := func(list []reqfile.Requirement, constraint bool) {
 		for _, r := range list {
-			own := r.Path == "." || in.Project != nil && r.Key() == in.Project.Name
-			if own || slices.Contains(in.Ignore, r.Key()) || !r.Marker.Eval(p.cfg.Target.Env(), "") {
-				continue
+			if r.Path == "." && r.Marker.Eval(p.cfg.Target.Env(), "") {
+				extras = append(extras, r.Extras...)
 			}
-			if r.Path != "" || r.VCS != "" || r.URL != "" {
-				unsupported = append(unsupported, r)
+			if p.left(in, r) {
 				continue
 			}
 			roots = append(roots, solve.Root{Req: r.Requirement, Constraint: constraint,
@@ -215,12 +203,9 @@ func (p *Pipeline) roots(in Input) ([]solve.Root, error) {
 	}
 	add(in.Set.Requirements, false)
 	add(in.Set.Constraints, true)
-	if len(unsupported) > 0 {
-		return nil, &UnsupportedError{unsupported}
-	}
 	if in.Project != nil {
-		for _, r := range p.active(in.Project.Meta.RequiresDist) {
-			if !slices.Contains(in.Ignore, r.Key()) {
+		for _, r := range in.Project.Meta.RequiresDist {
+			if r.Marker.EvalAny(p.cfg.Target.Env(), extras) && !slices.Contains(in.Ignore, r.Key()) {
 				roots = append(roots, solve.Root{Req: r, Origin: solve.Origin{Package: in.Project.Name, Version: in.Project.Version, Text: r.String()}})
 			}
 		}
@@ -247,6 +232,9 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 		return locked, err
 	}
 	locked.Artifact = Artifact{Filename: locked.file.Filename, SHA256: locked.file.SHA256, Kind: string(locked.file.Kind)}
+	if page.direct != nil {
+		locked.Artifact.Reference = &page.direct.ref
+	}
 	if chosen.Unknown != nil {
 		locked.Meta = metadata.Metadata{Name: chosen.Name, Version: chosen.Version}
 		locked.err = fmt.Errorf("what %s %s requires could not be found out: %w", chosen.Name, chosen.Version, chosen.Unknown)

@@ -22,6 +22,7 @@ import (
 // Request is one run: from a Git URL or a folder to a published, proven repository.
 type Request struct {
 	Source       source.Request
+	References   source.Policy // what requirements by URL may name beside https and ssh to public hosts
 	Wanted       Wanted
 	Name         string // of the project; "": from its address
 	Channel      string // "": stable
@@ -93,6 +94,12 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 			}
 			p.warn("analyze", "the project itself is not packaged, its requirements are: "+lastLine(err.Error()))
 		}
+	}
+	from := req.Source
+	from.Allow = req.References
+	p.lockedCommits(&in.Set)
+	if err := p.fetchDirect(ctx, checkout, &in, from); err != nil {
+		return prepared, err
 	}
 	prepared.Lock, err = p.Resolve(ctx, in)
 	return prepared, err

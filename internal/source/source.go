@@ -79,6 +79,25 @@ func (c Checkout) FS() (fs.FS, error) {
 	return root.FS(), nil
 }
 
+// Sub is a folder of the tree as a tree of its own, named by a slash path; "" and "." are the
+// whole. A folder that is not there, or lies outside, is ErrNotFound.
+func (c Checkout) Sub(dir string) (Checkout, error) {
+	if dir == "" || dir == "." {
+		return c, nil
+	}
+	root, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return Checkout{}, fmt.Errorf("open checkout: %w", err)
+	}
+	defer root.Close()
+	info, err := root.Stat(filepath.FromSlash(dir))
+	if err != nil || !info.IsDir() {
+		return Checkout{}, fmt.Errorf("%w: there is no folder %q in %s", ErrNotFound, dir, c.URL)
+	}
+	c.Dir = filepath.Join(c.Dir, filepath.FromSlash(dir))
+	return c, nil
+}
+
 // Fetch gets the tree that req names. A checkout that is there and intact is reused;
 // a branch is asked for at the remote each time. Cancelling ctx ends git with all its
 // children.

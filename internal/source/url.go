@@ -81,7 +81,7 @@ func locate(ctx context.Context, raw string, allow Policy) (location, error) {
 
 func locateLocal(raw, path string, allow Policy) (location, error) {
 	if !allow.Local {
-		return location{}, &URLError{URL: raw, Reason: "local paths are not allowed here; give an https or ssh URL"}
+		return location{}, &URLError{URL: raw, Reason: "local paths are not allowed here (--allow-source local takes them); give an https or ssh URL"}
 	}
 	abs, err := filepath.Abs(path)
 	if err == nil {
@@ -128,7 +128,7 @@ func locateRemote(ctx context.Context, raw string, allow Policy) (location, erro
 	_, password := u.User.Password()
 	switch {
 	case scheme == "http" && !allow.HTTP:
-		return refuse("http sends everything readable and changeable; use https")
+		return refuse("http sends everything readable and changeable; use https (--allow-source http takes it all the same)")
 	case scheme != "https" && scheme != "http" && scheme != "ssh":
 		return refuse(fmt.Sprintf("protocol %q is not allowed; use https or ssh", u.Scheme))
 	case u.User != nil && (scheme != "ssh" || password):
@@ -156,6 +156,18 @@ func locateRemote(ctx context.Context, raw string, allow Policy) (location, erro
 	return location{url: canonical.String(), canonical: canonical.String(), scheme: scheme, host: u.Hostname()}, nil
 }
 
+// Permit tells whether an archive may be downloaded from an address: https to a public host,
+// unless the policy opens more. The error is a *URLError, or of kind ErrNetwork when the
+// host's name cannot be resolved.
+func Permit(ctx context.Context, address string, allow Policy) error {
+	if u, err := url.Parse(address); err == nil {
+		u.RawQuery, u.ForceQuery, u.Fragment = "", false, "" // archives may have them, repositories not
+		address = u.String()
+	}
+	_, err := locateRemote(ctx, address, allow)
+	return err
+}
+
 func hasDotDot(path string) bool {
 	for part := range strings.SplitSeq(path, "/") {
 		if part == ".." {
@@ -172,7 +184,7 @@ func checkHost(ctx context.Context, raw, host string, u *url.URL, allow Policy) 
 		return nil
 	}
 	inside := func(addr netip.Addr) error {
-		return &URLError{URL: withoutUserinfo(raw), Reason: fmt.Sprintf("%s is the private or local address %s; such sources must be allowed first", host, addr)}
+		return &URLError{URL: withoutUserinfo(raw), Reason: fmt.Sprintf("%s is the private or local address %s; such sources must be allowed first (--allow-source loopback)", host, addr)}
 	}
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		if privateAddr(addr) {
