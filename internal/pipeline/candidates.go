@@ -123,8 +123,8 @@ func (c *candidates) Requires(ctx context.Context, name string, v pep440.Version
 	return m.RequiresDist, c.urlRefused(name, v, m.RequiresDist)
 }
 
-// Cheap implements solve.Eager: it tells whether the metadata of a version is one small
-// download away, so that the solver does not have a source built on a mere guess.
+// Cheap implements solve.Eager: it tells whether the metadata of a version is a small
+// download or two away, so that the solver does not have a source built on a mere guess.
 func (c *candidates) Cheap(name string, v pep440.Version) bool {
 	c.mu.Lock()
 	page := c.project[name]
@@ -132,8 +132,7 @@ func (c *candidates) Cheap(name string, v pep440.Version) bool {
 	if page == nil {
 		return false
 	}
-	wheel := bestWheel(page.versions[v.String()], c.p.cfg.Target)
-	return wheel != nil && wheel.HasMetadata
+	return bestWheel(page.versions[v.String()], c.p.cfg.Target) != nil
 }
 
 // Extras implements solve.ExtraLister.
@@ -143,8 +142,10 @@ func (c *candidates) Extras(ctx context.Context, name string, v pep440.Version) 
 }
 
 // Metadata finds out what a version says of itself, in the cheapest way that can be
-// trusted: a wheel's metadata file, an sdist's static PKG-INFO, a whole wheel, and at last the
-// sdist's own build hooks.
+// trusted: a wheel's metadata file, the few bytes of a wheel of the target's own that hold it, an
+// sdist's static PKG-INFO, and at last the sdist's own build hooks. The order depends on what the
+// index has and never on what is cached: the same index gives the same answer. Where a wheel
+// answered for an sdist, the plan compares the two.
 func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version) (metadata.Metadata, error) {
 	page, err := c.page(ctx, name)
 	if err != nil {
@@ -157,21 +158,16 @@ func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version
 	if len(files) == 0 {
 		return metadata.Metadata{}, fmt.Errorf("%s %s: %w", name, v, index.ErrNotFound)
 	}
-	wheel, sdistFile := bestWheel(files, c.p.cfg.Target), sdistOf(files)
-	if wheel != nil && wheel.HasMetadata {
+	if wheel := bestWheel(files, c.p.cfg.Target); wheel != nil {
 		return c.p.wheelMetadata(ctx, *wheel)
 	}
-	if sdistFile != nil {
-		facts, err := c.p.sdistFacts(ctx, *sdistFile)
-		if err != nil {
-			return metadata.Metadata{}, err
-		}
-		if facts.Sdist.HasPkgInfo && facts.Sdist.PkgInfo.StaticDependencies() {
-			return facts.Sdist.PkgInfo, nil
-		}
+	sdistFile := sdistOf(files)
+	facts, err := c.p.sdistFacts(ctx, *sdistFile)
+	if err != nil {
+		return metadata.Metadata{}, err
 	}
-	if wheel != nil {
-		return c.p.wheelMetadata(ctx, *wheel)
+	if facts.Sdist.HasPkgInfo && facts.Sdist.PkgInfo.StaticDependencies() {
+		return facts.Sdist.PkgInfo, nil
 	}
 	return c.p.hookMetadata(ctx, *sdistFile)
 }
