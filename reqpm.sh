@@ -31,9 +31,8 @@ install_packages() {
     $SUDO apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $SUDO apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   elif command -v dnf >/dev/null; then
-    for p in "$@"; do
-      p=$(fedora_name "$p")
-      [ -z "$p" ] || rpm -q --whatprovides "$p" >/dev/null 2>&1 || missing+=("$p")
+    for p in $(for p in "$@"; do fedora_names "$p"; done); do
+      rpm -q --whatprovides "$p" >/dev/null 2>&1 || missing+=("$p")
     done
     [ ${#missing[@]} -eq 0 ] && return
     say "dnf install ${missing[*]}"
@@ -43,11 +42,13 @@ install_packages() {
   fi
 }
 
-fedora_name() {
+# fedora_names are what Fedora and EL call a Debian package: none, one or several.
+fedora_names() {
   case $1 in
     createrepo-c) echo createrepo_c ;;
     g++) echo gcc-c++ ;;
-    rpm) echo rpm-build rpm-sign | cut -d' ' -f1 ;;
+    rpm) echo rpm-build rpm-sign ;;
+    libffi-dev) echo libffi-devel ;;
     gnupg) echo gnupg2 ;;
     xz-utils) echo xz ;;
     golang-go) echo golang ;;

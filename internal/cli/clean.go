@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,32 +10,43 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reqpm/internal/builder/chroot"
 	"reqpm/internal/pipeline"
 )
 
 func (a *app) newCleanCommand() *cobra.Command {
-	var dryRun, all bool
-	var days int
+	var o cleanOptions
 	cmd := &cobra.Command{
 		Use:   "clean",
 		Short: "Remove old runs and caches that can be made again",
-		Long: `Remove the logs of old runs and what earlier processes left in the scratch folder. With --all also
-everything that can be made again: the index cache, base roots, the cache of builds.
+		Long: `Remove the logs of old runs, base roots that no run opened for as long, build roots above the space
+they may take (those used longest ago first), and what earlier processes left in the scratch
+folder. What a run uses stays. With --all also everything that can be made again: the index cache,
+base roots, the cache of builds; nothing may run meanwhile.
 Published repositories and the signing key are never touched.`,
 		Example: "  reqpm clean --dry-run\n  reqpm clean --older-than 30\n  reqpm clean --all",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.days < 0 || o.rootsGB < 0 {
+				return usagef("--older-than and --roots-gb cannot be negative")
+			}
 			state, err := a.stateDir()
 			if err != nil {
 				return err
 			}
-			return a.runClean(state, time.Duration(days)*24*time.Hour, all, dryRun)
+			return a.runClean(cmd.Context(), state, o)
 		},
 	}
-	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would go, remove nothing")
-	cmd.Flags().BoolVar(&all, "all", false, "also remove every cache")
-	cmd.Flags().IntVar(&days, "older-than", 14, "days that the logs of runs are kept")
+	cmd.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would go, remove nothing (build roots are not looked at)")
+	cmd.Flags().BoolVar(&o.all, "all", false, "also remove every cache")
+	cmd.Flags().IntVar(&o.days, "older-than", 14, "days that logs of runs and unused base roots are kept")
+	cmd.Flags().IntVar(&o.rootsGB, "roots-gb", 20, "space in GB that kept build roots may take")
 	return cmd
+}
+
+type cleanOptions struct {
+	dryRun, all   bool
+	days, rootsGB int
 }
 
 // removed is one folder that clean took away.
@@ -43,8 +55,9 @@ type removed struct {
 	Bytes int64  `json:"bytes"`
 }
 
-func (a *app) runClean(state string, age time.Duration, all, dryRun bool) error {
-	paths, err := pipeline.Removable(state, age, all)
+func (a *app) runClean(ctx context.Context, state string, o cleanOptions) error {
+	age := time.Duration(o.days) * 24 * time.Hour
+	paths, err := pipeline.Removable(state, age, o.all)
 	if err != nil {
 		return err
 	}
@@ -52,7 +65,7 @@ func (a *app) runClean(state string, age time.Duration, all, dryRun bool) error 
 	var sum int64
 	for _, path := range paths {
 		size := treeSize(path)
-		if !dryRun {
+		if !o.dryRun {
 			if err := os.RemoveAll(path); err != nil {
 				return fmt.Errorf("clean: %w", err)
 			}
@@ -60,17 +73,31 @@ func (a *app) runClean(state string, age time.Duration, all, dryRun bool) error 
 		list = append(list, removed{path, size})
 		sum += size
 	}
+	var pruned chroot.Pruned
+	if !o.dryRun && !o.all {
+		b, err := a.newBuilder(state, 0)
+		if err != nil {
+			return err
+		}
+		if pruned, err = b.Prune(ctx, int64(o.rootsGB)*1e9, age); err != nil {
+			return err
+		}
+		sum += pruned.Bytes
+	}
 	if a.global.json {
-		return a.printJSON(map[string]any{"removed": list, "bytes": sum, "dry_run": dryRun})
+		return a.printJSON(map[string]any{"removed": list, "bytes": sum, "dry_run": o.dryRun, "base_roots": pruned.Bases, "build_roots": pruned.Layers})
 	}
 	verb := "removed"
-	if dryRun {
+	if o.dryRun {
 		verb = "would remove"
 	}
 	for _, r := range list {
 		a.say("%s %s (%.1f MB)", verb, r.Path, float64(r.Bytes)/1e6)
 	}
-	a.say("%s %d folders, %.1f MB", verb, len(list), float64(sum)/1e6)
+	if pruned.Bases+pruned.Layers > 0 {
+		a.say("removed %d base roots and %d build roots (%.1f MB)", pruned.Bases, pruned.Layers, float64(pruned.Bytes)/1e6)
+	}
+	a.say("%s %d folders, %.1f MB", verb, len(list)+pruned.Bases+pruned.Layers, float64(sum)/1e6)
 	return nil
 }
 

@@ -316,7 +316,7 @@ func withPython(t target.Target, version string) (target.Target, error) {
 	return t, nil
 }
 
-func (a *app) newBuilder(state string, slots int) (builder.Builder, error) {
+func (a *app) newBuilder(state string, slots int) (*chroot.Builder, error) {
 	return chroot.New(chroot.Config{StateDir: state, Slots: slots, Log: func(format string, args ...any) {
 		a.logger().Info(fmt.Sprintf(format, args...))
 	}})

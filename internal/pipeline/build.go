@@ -10,9 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"reqpm/internal/builder"
+	"reqpm/internal/filelock"
 	"reqpm/internal/plan"
 )
 
@@ -298,22 +297,9 @@ func (r *run) rootRPMs(id plan.ID) []string {
 
 // lockKey holds the right to build one key among all processes on the machine.
 func (p *Pipeline) lockKey(ctx context.Context, key string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(p.paths.builds(), key+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := filelock.Wait(ctx, filepath.Join(p.paths.builds(), key+".lock"))
 	if err != nil {
 		return nil, err
 	}
-	for {
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-			return func() { f.Close() }, nil
-		} else if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("lock the build of %s: %w", key, err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, ctx.Err()
-		case <-time.After(100 * time.Millisecond): // another process builds it: nothing signals across processes
-		}
-	}
+	return func() { f.Close() }, nil
 }

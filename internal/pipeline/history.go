@@ -2,12 +2,10 @@ package pipeline
 
 import (
 	"cmp"
-	"os"
 	"path/filepath"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
+	"reqpm/internal/filelock"
 	"reqpm/internal/plan"
 	"reqpm/internal/sdist"
 )
@@ -42,14 +40,11 @@ func (h *history) save() error {
 	if len(h.new) == 0 {
 		return nil
 	}
-	lock, err := os.OpenFile(filepath.Join(filepath.Dir(h.path), "history.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	lock, err := filelock.Exclusive(filepath.Join(filepath.Dir(h.path), "history.lock"))
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return err
-	}
 	merged := map[string]float64{}
 	if _, err := readJSON(h.path, &merged); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"reqpm/internal/filelock"
 	"reqpm/internal/index"
 	"reqpm/internal/pep440"
 	"reqpm/internal/plan"
@@ -225,8 +226,8 @@ func TestKeyIsHeldByOne(t *testing.T) {
 // Scratch folders of the living are left alone by those who open base roots; see chroot.
 func TestScratchIsLocked(t *testing.T) {
 	l := newLine(t, t.TempDir(), newWorkshop(t, 1), nil)
-	_, err := flock(filepath.Join(l.paths.scratch, "lock"), unix.LOCK_EX|unix.LOCK_NB)
-	if !errors.Is(err, unix.EWOULDBLOCK) {
+	_, err := filelock.Try(filepath.Join(l.paths.scratch, "lock"))
+	if !errors.Is(err, filelock.ErrHeld) {
 		t.Errorf("the lock can be taken by another: %v", err)
 	}
 }

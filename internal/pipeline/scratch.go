@@ -2,11 +2,10 @@ package pipeline
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"reqpm/internal/filelock"
 )
 
 // scratch is the folder for everything a pipeline makes only for a while. It lies beside
@@ -20,7 +19,7 @@ type scratch struct {
 // newScratch makes a locked folder below state/tmp. Removing what is dead is shut out while
 // the folder is there and not yet locked.
 func newScratch(state string) (s scratch, err error) {
-	gate, err := flock(filepath.Join(state, "tmp.lock"), unix.LOCK_SH)
+	gate, err := filelock.Shared(filepath.Join(state, "tmp.lock"))
 	if err != nil {
 		return s, err
 	}
@@ -28,7 +27,7 @@ func newScratch(state string) (s scratch, err error) {
 	if s.dir, err = os.MkdirTemp(filepath.Join(state, "tmp"), "line-"); err != nil {
 		return s, err
 	}
-	if s.lock, err = flock(filepath.Join(s.dir, "lock"), unix.LOCK_EX); err != nil {
+	if s.lock, err = filelock.Exclusive(filepath.Join(s.dir, "lock")); err != nil {
 		return s, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	// Builds read from it as another user.
@@ -38,22 +37,4 @@ func newScratch(state string) (s scratch, err error) {
 func (s scratch) remove() error {
 	removeTree(s.dir)
 	return s.lock.Close()
-}
-
-func flock(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return f, nil
 }

@@ -2,41 +2,24 @@ package repo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 	"time"
+
+	"reqpm/internal/filelock"
 )
 
-// lockRoot waits for the lock of one root. The kernel gives it back when a process dies.
+// lockRoot waits for the lock of one root.
 func lockRoot(ctx context.Context, root string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(root, ".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := filelock.Wait(ctx, filepath.Join(root, ".lock"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("wait for another publication: %w", err)
 	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("lock: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, fmt.Errorf("wait for another publication: %w", context.Cause(ctx))
-		case <-tick.C:
-		}
-	}
+	return func() { f.Close() }, nil
 }
 
 // removeLeftovers clears what a killed publication left. The lock is held: nobody works here.

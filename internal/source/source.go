@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"reqpm/internal/filelock"
 )
 
 // Errors a caller decides on. Every error of a network or a server wraps ErrNetwork
@@ -204,11 +206,11 @@ func (c Checkout) keep(ctx context.Context, tree, dir string) (Checkout, error) 
 	if err != nil {
 		return Checkout{}, err
 	}
-	unlock, err := lock(ctx, dir+".lock")
+	lock, err := filelock.Wait(ctx, dir+".lock")
 	if err != nil {
 		return Checkout{}, err
 	}
-	defer unlock()
+	defer lock.Close()
 	if have, ok := reuse(ctx, dir); ok && have.Tree == c.Tree {
 		return have, nil
 	}

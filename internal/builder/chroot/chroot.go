@@ -28,9 +28,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"reqpm/internal/builder"
+	"reqpm/internal/filelock"
 	"reqpm/internal/target"
 )
 
@@ -154,7 +153,7 @@ func (r *Base) Close() error {
 
 // hold makes a Base of what is on disk and keeps Prune away from it.
 func (b *Builder) hold(dir string) (*Base, error) {
-	use, err := lockFile(dir+".use", unix.LOCK_SH)
+	use, err := filelock.Shared(dir + ".use")
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"reqpm/internal/filelock"
 	"reqpm/internal/target"
 )
 
@@ -71,7 +70,7 @@ func hostID(ctx context.Context, t target.Target) (string, error) {
 // openBase finds the base root id of t or has fill make its skeleton and the child do the rest.
 func (b *Builder) openBase(ctx context.Context, t target.Target, id string, report func(string), fill func(dir string) error) (*Base, error) {
 	dir := filepath.Join(b.state.roots(), t.Name+"-"+id[:16])
-	lock, err := lockWait(ctx, dir+".lock")
+	lock, err := filelock.Wait(ctx, dir+".lock")
 	if err != nil {
 		return nil, fmt.Errorf("base root of %s: %w", t.Name, err)
 	}
@@ -121,21 +120,6 @@ func (b *Builder) makeBase(ctx context.Context, t target.Target, id string, temp
 		err = out.failure()
 	}
 	return err
-}
-
-// lockWait takes an exclusive lock, waiting for its holder until ctx ends.
-func lockWait(ctx context.Context, path string) (*os.File, error) {
-	for {
-		f, err := lockFile(path, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
-			return f, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // hostSkeleton writes what a build sees besides the host's /usr, and what hides parts of that.

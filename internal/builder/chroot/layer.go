@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/filelock"
 )
 
 // rpmFile is an RPM a build may install.
@@ -78,7 +79,7 @@ func (w *worker) dependencies(ctx context.Context, n needs, log io.Writer) (*dep
 	key := n.key(w.BaseID)
 	path := filepath.Join(dir, key)
 	for {
-		lock, err := lockFile(path+".lock", unix.LOCK_SH)
+		lock, err := filelock.Shared(path + ".lock")
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +97,7 @@ func (w *worker) dependencies(ctx context.Context, n needs, log io.Writer) (*dep
 
 // keepDependencies makes the layer at path, unless another build did while we waited.
 func (w *worker) keepDependencies(ctx context.Context, n needs, path string, log io.Writer) error {
-	lock, err := lockFile(path+".lock", unix.LOCK_EX)
+	lock, err := filelock.Exclusive(path + ".lock")
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"reqpm/internal/filelock"
 )
 
 // Pruned says what Prune removed.
@@ -83,8 +83,8 @@ func (b *Builder) Prune(ctx context.Context, maxBytes int64, maxAge time.Duratio
 // dropLocked removes dir if nobody holds its lock. It is moved away first: a directory
 // half removed must not be taken for a whole one.
 func (b *Builder) dropLocked(dir, lockPath string) (bool, error) {
-	lock, err := lockFile(lockPath, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	lock, err := filelock.Try(lockPath)
+	if errors.Is(err, filelock.ErrHeld) {
 		return false, nil
 	}
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"regexp"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"reqpm/internal/filelock"
 )
 
 // state is the state directory: roots/ (bases and their layers) and tmp/ (one
@@ -30,7 +30,7 @@ type tempDir struct {
 // newTemp makes a locked temporary directory. Sweeping is shut out between making the
 // directory and locking it.
 func (s *state) newTemp(kind string) (*tempDir, error) {
-	gate, err := lockFile(filepath.Join(s.dir, "tmp.lock"), unix.LOCK_SH)
+	gate, err := filelock.Shared(filepath.Join(s.dir, "tmp.lock"))
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (s *state) newTemp(kind string) (*tempDir, error) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make temporary directory: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(path, "lock"), unix.LOCK_EX)
+	lock, err := filelock.Exclusive(filepath.Join(path, "lock"))
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path))
 	}
@@ -67,7 +67,7 @@ var byTheRule = regexp.MustCompile(`^([a-z]+-[0-9a-f]{12}|line-[0-9]+)$`)
 // everybody who shares the directory: make a directory in tmp/ with tmp.lock shared, hold a
 // lock on the file "lock" in it for as long as it is used.
 func (s *state) sweep(logf func(string, ...any)) {
-	gate, err := lockFile(filepath.Join(s.dir, "tmp.lock"), unix.LOCK_EX)
+	gate, err := filelock.Exclusive(filepath.Join(s.dir, "tmp.lock"))
 	if err != nil {
 		logf("clean up %s: %v", s.tmp(), err)
 		return
@@ -87,8 +87,8 @@ func (s *state) sweep(logf func(string, ...any)) {
 		if !exists(filepath.Join(path, "lock")) && !byTheRule.MatchString(e.Name()) && time.Since(info.ModTime()) < orphanAge {
 			continue // somebody else's
 		}
-		lock, err := lockFile(filepath.Join(path, "lock"), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		lock, err := filelock.Try(filepath.Join(path, "lock"))
+		if errors.Is(err, filelock.ErrHeld) {
 			continue // its owner lives
 		}
 		if lock != nil {
@@ -113,25 +113,6 @@ func removeTree(path string) error {
 		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // a tenth of a second at most, and the kernel gives no signal
 	}
 	return fmt.Errorf("remove %s: %w", path, err)
-}
-
-// lockFile opens (and makes) path and takes a flock on it; closing the file gives it back.
-// With LOCK_NB a lock held by another gives EWOULDBLOCK.
-func lockFile(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-	}
-	return f, nil
 }
 
 // exists tells whether path is there.
