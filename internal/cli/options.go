@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -19,6 +20,7 @@ import (
 	"reqpm/internal/builder"
 	"reqpm/internal/builder/chroot"
 	"reqpm/internal/index"
+	"reqpm/internal/lockfile"
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/pipeline"
@@ -33,7 +35,8 @@ type projectOptions struct {
 	files, constraints, extras   []string
 	ignore                       []string
 	noProject                    bool
-	target, python               string
+	targets                      []string // as given; see oneTarget and manyTargets
+	python                       string
 	indexURL                     string
 	extraIndex, findLinks        []string
 	offline                      bool
@@ -46,6 +49,9 @@ type projectOptions struct {
 	refresh                      bool
 	allowSource                  []string
 	timeout, idle                time.Duration
+
+	prefer map[string]pep440.Version // versions of an earlier lock
+	locked *lockfile.File            // the lock to follow
 }
 
 func (o *projectOptions) register(cmd *cobra.Command) {
@@ -63,13 +69,17 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.env, "env", nil, "show environment variable NAME to ${NAME} in requirement files; repeatable")
 	f.StringArrayVar(&o.ignore, "ignore", nil, "leave a requirement out by name; repeatable")
 	f.BoolVar(&o.noProject, "no-project", false, "do not package the project itself")
-	f.StringVarP(&o.target, "target", "t", "local", "release to build for; see 'reqpm targets'")
+	o.registerTargets(cmd)
 	o.registerIndex(cmd)
 	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when it has no source distribution or needs itself to be built; repeatable")
 	f.StringArrayVar(&o.allowPure, "allow-pure", nil, "accept NAME without the compiled parts its wheels have; repeatable")
 	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
 	f.StringArrayVar(&o.dropBuild, "drop-build-requirement", nil, "leave NAME out of every build's requirements; repeatable")
 	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: local (file:///…), loopback (loopback and private addresses), http")
+}
+
+func (o *projectOptions) registerTargets(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVarP(&o.targets, "target", "t", []string{target.LocalName}, "release to build for; see 'reqpm targets'")
 }
 
 func (o *projectOptions) registerIndex(cmd *cobra.Command) {
@@ -213,6 +223,25 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	return client, err
 }
 
+// indexFor makes the client of the indexes that requirement files name: once, however many targets ask.
+func (a *app) indexFor(ctx context.Context, o projectOptions, state string) func(reqfile.Options, string) (index.Reader, error) {
+	var mu sync.Mutex
+	known := map[string]*index.Client{}
+	return func(options reqfile.Options, root string) (index.Reader, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		key := fmt.Sprintf("%q %q %q %q %v", root, options.IndexURL, options.ExtraIndexURLs, options.FindLinks, options.NoIndex)
+		if known[key] == nil {
+			client, err := a.openIndex(ctx, o, state, options, root)
+			if err != nil {
+				return nil, err
+			}
+			known[key] = client
+		}
+		return known[key], nil
+	}
+}
+
 func places(url string, extra, findLinks []string) index.Places {
 	p := index.Places{FindLinks: findLinks}
 	if url != "" {
@@ -244,51 +273,83 @@ func parseDate(s string) (time.Time, error) {
 	return time.Time{}, usagef("--exclude-newer %q is neither RFC 3339 (2026-01-31T00:00:00Z) nor YYYY-MM-DD", s)
 }
 
-// openPipeline wires a pipeline from the options.
+// openPipeline wires a pipeline for the one target of the options.
 func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pipeline.Event)) (*pipeline.Pipeline, error) {
-	if err := o.check(); err != nil {
+	if len(o.targets) > 1 || slices.Contains(o.targets, allTargets) {
+		return nil, usagef("this command takes one target, got %s; 'reqpm resolve' and 'reqpm lock' take several", strings.Join(o.targets, ", "))
+	}
+	all, err := a.openPipelines(ctx, o, report)
+	if err != nil {
 		return nil, err
+	}
+	return all[0], nil
+}
+
+// openPipelines wires a pipeline for each target of the options, all with the same index client and the
+// same builder. The caller closes each.
+func (a *app) openPipelines(ctx context.Context, o projectOptions, report func(pipeline.Event)) ([]*pipeline.Pipeline, error) {
+	cfg, err := a.pipelineConfig(ctx, o, report)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := a.findTargets(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	var all []*pipeline.Pipeline
+	for _, t := range targets {
+		cfg.Target = t
+		p, err := pipeline.New(cfg)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func closeAll(pipelines []*pipeline.Pipeline) {
+	for _, p := range pipelines {
+		p.Close()
+	}
+}
+
+// pipelineConfig is everything but the target.
+func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(pipeline.Event)) (pipeline.Config, error) {
+	var none pipeline.Config
+	if err := o.check(); err != nil {
+		return none, err
 	}
 	state, err := a.stateDir()
 	if err != nil {
-		return nil, err
-	}
-	t, err := a.findTarget(ctx, o.target)
-	if err != nil {
-		return nil, err
-	}
-	if o.python != "" {
-		if t, err = withPython(t, o.python); err != nil {
-			return nil, err
-		}
+		return none, err
 	}
 	client, err := a.openIndex(ctx, o, state, reqfile.Options{}, "")
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	b, err := a.newBuilder(state, o.slots)
 	if err != nil {
-		return nil, usageError{err} // it does no more yet than look at the state directory
+		return none, usageError{err} // it does no more yet than look at the state directory
 	}
 	extra, err := parseRequirements("--constrain", o.constrain)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	overrides, err := parseRequirements("--override", o.override)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if i := slices.IndexFunc(overrides, func(r pep508.Requirement) bool { return r.URL != "" }); i >= 0 {
-		return nil, usagef("--override %q: only versions can be overridden, not by an address", overrides[i])
+		return none, usagef("--override %q: only versions can be overridden, not by an address", overrides[i])
 	}
 	constraints, err := parseRequirements("--build-constraint", o.buildConstraints)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	return pipeline.New(pipeline.Config{
-		IndexFor: func(options reqfile.Options, root string) (index.Reader, error) {
-			return a.openIndex(ctx, o, state, options, root)
-		},
+	return pipeline.Config{
+		IndexFor: a.indexFor(ctx, o, state),
 		Getenv: func(name string) (string, bool) {
 			if !slices.Contains(o.env, name) {
 				return "", false
@@ -296,10 +357,10 @@ func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pi
 			return os.LookupEnv(name)
 		},
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
-		StateDir: state, Target: t, Index: client, Builder: b, Slots: o.slots,
+		StateDir: state, Index: client, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
-		Limits: builder.Limits{Total: o.timeout, Idle: o.idle},
-	})
+		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Prefer: o.prefer, Locked: o.locked,
+	}, nil
 }
 
 // withPython is t for another Python, given as X.Y or X.Y.Z. X.Y counts as X.Y.0, as uv takes it:

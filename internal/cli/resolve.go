@@ -17,13 +17,15 @@ func (a *app) newResolveCommand() *cobra.Command {
 	var o projectOptions
 	cmd := &cobra.Command{
 		Use:   "resolve [URL|DIR]",
-		Short: "Find the one consistent set of versions for a target",
+		Short: "Find the one consistent set of versions for each target",
 		Long: `Read the requirements of a project and find one version of every package it needs, for the
-Python and architecture of the target. Nothing is built.
+Python and architecture of the target. Nothing is built. For several targets, named one by one or
+with --target all, the answer is one table: where versions differ, it says why.
 
 ` + exitCodesHelp,
 		Example: `  reqpm resolve ./checkout
   reqpm resolve ./checkout -r requirements.txt -c constraints.txt --target el9 --json
+  reqpm resolve ./checkout --target el8,el9,el10
   reqpm resolve ./checkout --exclude-newer 2026-06-01`,
 		Args: maxOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runResolve(cmd.Context(), o, firstArg(args)) },
@@ -41,6 +43,7 @@ type resolved struct {
 	Packages []pipeline.Locked `json:"packages"`
 	Warnings []string          `json:"warnings,omitempty"`
 	Conflict *conflictJSON     `json:"conflict"`
+	Error    string            `json:"error,omitempty"` // why there is no answer for this target
 }
 
 type conflictJSON struct {
@@ -64,40 +67,78 @@ func conflictRequirements(c *solve.Conflict) []conflictRequirement {
 }
 
 func (a *app) runResolve(ctx context.Context, o projectOptions, where string) error {
-	state, err := a.stateDir()
+	session, err := a.resolveAll(ctx, &o, where)
 	if err != nil {
 		return err
 	}
-	progress := a.newProgress()
-	defer progress.Close()
-	p, err := a.openPipeline(ctx, o, progress.quiet(a.global.json))
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	prepared, err := p.Prepare(ctx, o.request(where, state))
-	progress.Close()
-	if conflict, ok := errors.AsType[*solve.Conflict](err); ok && a.global.json {
-		t := p.Target()
-		_ = a.printJSON(map[string]any{"targets": []resolved{{Target: t.Name, Python: t.Python.Version, Packages: []pipeline.Locked{},
-			Conflict: &conflictJSON{conflict.Message, conflictRequirements(conflict)}}}})
-		return silent{err}
-	}
-	if err != nil {
-		return err
-	}
-	lock := prepared.Lock
+	defer session.close()
 	if a.global.json {
-		return a.printJSON(map[string]any{"targets": []resolved{{Target: lock.Target, Python: lock.Python, Packages: lock.Packages, Warnings: lock.Warnings}}})
+		list := []resolved{}
+		for _, answer := range session.answers {
+			list = append(list, resolvedJSON(answer))
+		}
+		doc := struct {
+			Targets     []resolved            `json:"targets"`
+			Differences []pipeline.Difference `json:"differences,omitempty"`
+		}{Targets: list}
+		if doc.Differences, err = pipeline.Differences(ctx, session.pipelines, session.answers); err != nil {
+			return err
+		}
+		if err := a.printJSON(doc); err != nil {
+			return err
+		}
+		if end := session.verdict(); end != nil {
+			return silent{end}
+		}
+		return nil
 	}
-	a.sayFiles(prepared)
+	a.sayFiles(session.answers[0].Prepared)
+	if len(session.answers) == 1 {
+		if err := session.verdict(); err != nil {
+			return err
+		}
+		a.printSet(session.answers[0].Prepared.Lock)
+		return nil
+	}
+	if err := a.printTargets(ctx, session); err != nil {
+		return err
+	}
+	return session.verdict()
+}
+
+// resolvedJSON is one element of the answer.
+func resolvedJSON(answer pipeline.Answer) resolved {
+	r := resolved{Target: answer.Target.Name, Python: answer.Target.Python.Version, Packages: []pipeline.Locked{}}
+	if answer.Err != nil {
+		if r.Conflict = conflictOf(answer.Err); r.Conflict == nil {
+			r.Error = answer.Err.Error()
+		}
+		return r
+	}
+	r.Packages, r.Warnings = answer.Prepared.Lock.Packages, answer.Prepared.Lock.Warnings
+	return r
+}
+
+// conflictOf is the answer "no solution" in JSON, nil for other errors.
+func conflictOf(err error) *conflictJSON {
+	if c, ok := errors.AsType[*solve.Conflict](err); ok {
+		return &conflictJSON{c.Message, conflictRequirements(c)}
+	}
+	if c, ok := errors.AsType[*pipeline.PythonError](err); ok {
+		text := c.Project + " requires Python " + c.Requires
+		return &conflictJSON{c.Error(), []conflictRequirement{{Text: text, File: c.At.File, Line: c.At.Line}}}
+	}
+	return nil
+}
+
+// printSet is the table of one target.
+func (a *app) printSet(lock *pipeline.Lock) {
 	rows := [][]string{{"PACKAGE", "VERSION", "FROM", "REQUIRED BY"}}
 	for _, l := range lock.Packages {
 		rows = append(rows, []string{l.Name, l.Version, l.Artifact.Kind, requirers(l)})
 	}
 	a.table(rows)
 	a.say("%d packages for %s, Python %s", len(lock.Packages), lock.Target, lock.Python)
-	return nil
 }
 
 // sayFiles tells which files were read, and which were found and left alone.

@@ -30,7 +30,7 @@ would build it with, beside everything the spec needs.
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runSpec(cmd.Context(), o, args[0], out) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.target, "target", "t", "local", "release to write for; see 'reqpm targets'")
+	o.registerTargets(cmd)
 	f.StringVarP(&out, "output", "o", ".", "folder to write to; made when absent")
 	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when there is no source distribution; repeatable")
 	o.registerIndex(cmd)

@@ -12,7 +12,7 @@ import (
 // only one of them has is one line.
 func Diff(a, b File) []string {
 	a, b = a.sorted(), b.sorted()
-	d := diffInputs(a.Inputs, b.Inputs)
+	d := DiffInputs(a.Inputs, b.Inputs)
 	d = append(d, DiffOptions(a.Options, b.Options)...)
 	for _, t := range a.Targets {
 		other := b.Target(t.Name)
@@ -30,8 +30,9 @@ func Diff(a, b File) []string {
 	return d
 }
 
-func diffInputs(a, b Inputs) []string {
-	d := DiffFiles(a.Files, b.Files)
+// DiffInputs says which inputs are not the same.
+func DiffInputs(a, b Inputs) []string {
+	d := diffFiles(a.Files, b.Files)
 	switch {
 	case a.Project == nil && b.Project == nil:
 	case a.Project == nil:
@@ -39,13 +40,12 @@ func diffInputs(a, b Inputs) []string {
 	case b.Project == nil:
 		d = append(d, "the project itself ("+a.Project.Name+") is not packaged any more")
 	default:
-		d = append(d, DiffProject(*a.Project, *b.Project)...)
+		d = append(d, diffProject(*a.Project, *b.Project)...)
 	}
 	return d
 }
 
-// DiffFiles names the input files that are not the same.
-func DiffFiles(a, b []Input) []string {
+func diffFiles(a, b []Input) []string {
 	return diffMaps(byKey(a, func(in Input) (string, string) { return in.Path, in.SHA256 }), byKey(b, func(in Input) (string, string) { return in.Path, in.SHA256 }),
 		func(path, was, is string) string {
 			switch {
@@ -58,8 +58,8 @@ func DiffFiles(a, b []Input) []string {
 		})
 }
 
-// DiffProject says what the project says of itself that it did not say before.
-func DiffProject(a, b Project) []string {
+// diffProject says what the project says of itself that it did not say before.
+func diffProject(a, b Project) []string {
 	var d []string
 	if a.Name != b.Name {
 		d = append(d, fmt.Sprintf("the project is %s, was %s", b.Name, a.Name))
@@ -103,8 +103,7 @@ func diffTarget(a, b Target) []string {
 	if a.Arch != b.Arch {
 		d = append(d, fmt.Sprintf("%s: the architecture is %s, was %s", a.Name, b.Arch, a.Arch))
 	}
-	say := func(name string, was, is Package) string { return a.Name + ": " + diffPackage(name, was, is) }
-	d = append(d, diffMaps(byKey(a.Packages, named), byKey(b.Packages, named), say)...)
+	d = append(d, diffPackages(a, b)...)
 	d = append(d, diffMaps(byKey(a.Tools, identified), byKey(b.Tools, identified), func(id string, was, is Package) string {
 		return a.Name + ": build tool " + diffPackage(id, was, is)
 	})...)
@@ -112,6 +111,24 @@ func diffTarget(a, b Target) []string {
 	return append(d, diffMaps(byKey(a.BuildRoots, roots), byKey(b.BuildRoots, roots), func(key, was, is string) string {
 		return fmt.Sprintf("%s: the build root for %s is %q, was %q", a.Name, strings.ReplaceAll(key, "\n", ", "), is, was)
 	})...)
+}
+
+// DiffPackages compares the sets of two targets, not their tools. On which index a file was does not count:
+// its hash says what it is.
+func DiffPackages(a, b Target) []string {
+	a.Packages, b.Packages = sortedPackages(a.Packages), sortedPackages(b.Packages)
+	for _, list := range [][]Package{a.Packages, b.Packages} {
+		for i := range list {
+			list[i].Index = ""
+		}
+	}
+	return diffPackages(a, b)
+}
+
+func diffPackages(a, b Target) []string {
+	return diffMaps(byKey(a.Packages, named), byKey(b.Packages, named), func(name string, was, is Package) string {
+		return a.Name + ": " + diffPackage(name, was, is)
+	})
 }
 
 // named and identified are a package under the key that tells it from its neighbours.

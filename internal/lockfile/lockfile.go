@@ -99,7 +99,7 @@ const (
 // Edge is one requirement that put a package into the set.
 type Edge struct {
 	Kind        string `toml:"edge"` // toplevel, install, build-system, build-backend
-	From        string `toml:"from"` // "name version"; "" for a line of the user's own
+	From        string `toml:"from"` // "name version", the project itself without its version; "" for a line of the user's own
 	Requirement string `toml:"requirement"`
 	File        string `toml:"file"`
 	Line        int    `toml:"line"`

@@ -126,7 +126,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a package twice", `name = "waitress"`, `name = "flask"`, "there twice", line(`name = "waitress"`)},
 		{"a target twice", `name = "el8-py36"`, `name = "el9"`, "there twice", line(`name = "el9"`)},
 		{"an edge of tomorrow", `edge = "build-system"`, `edge = "wish"`, "none of", line(`edge = "build-system"`) - 1},
-		{"a tool that is not there", `"flit-core 3.12.0",`, `"flit-core 4",`, "no [[target.tool]]", line(`"flit-core 3.12.0",`) - 1},
+		{"a tool that is not there", `"flit-core 3.12.0",`, `"flit-core 4",`, "no package and no tool", line(`"flit-core 3.12.0",`) - 1},
 		{"a number for a text", `arch = "x86_64"`, `arch = 7`, "invalid TOML", line(`arch = "x86_64"`)},
 		{"a merge gone wrong", "[[target]]", "<<<<<<< ours\n[[target]]", "invalid TOML", line("[[target]]")},
 		{"nothing required", "", "", "", 0},

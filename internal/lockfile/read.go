@@ -96,15 +96,14 @@ func check(data []byte, f File) error {
 		c.want("name", t.Name != "", "a target without name")
 		c.want("python", version(t.Python), "python %q is not a normalised version", t.Python)
 		c.unique("name", texts(f.Targets[:i+1], func(t Target) string { return t.Name }))
-		seen := map[string]bool{}
+		seen, known := map[string]bool{}, map[string]bool{} // by name, and by name and version
 		for _, p := range t.Packages {
 			c.at("[[target.package]]", packages)
 			c.pkg(p)
 			c.want("name", !seen[p.Name], "%s is there twice for target %s", p.Name, t.Name)
-			seen[p.Name] = true
+			seen[p.Name], known[p.ID()] = true, true
 			packages++
 		}
-		known := map[string]bool{}
 		for _, p := range t.Tools {
 			c.at("[[target.tool]]", tools)
 			c.pkg(p)
@@ -118,7 +117,7 @@ func check(data []byte, f File) error {
 			c.want("requires", !seen[r.key()], "these requirements are there twice for target %s", t.Name)
 			seen[r.key()] = true
 			for _, id := range r.Packages {
-				c.want("packages", known[id], "%q is no [[target.tool]] of target %s", id, t.Name)
+				c.want("packages", known[id], "%q is no package and no tool of target %s", id, t.Name)
 			}
 			roots++
 		}

@@ -95,15 +95,10 @@ func (p *Pipeline) buildSystem(name string, record sdistRecord) []pep508.Require
 // requirements are resolved once a run. The versions chosen do not depend on what the
 // application locks, which is what lets projects share built tools.
 func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement) (solve.Solution, error) {
-	texts := make([]string, 0, len(reqs))
-	for _, r := range reqs {
-		texts = append(texts, r.String())
-	}
 	if len(reqs) == 0 {
 		return solve.Solution{}, nil
 	}
-	slices.Sort(texts)
-	texts = slices.Compact(texts)
+	texts := requirementTexts(reqs)
 	key := digest(texts)
 	h.mu.Lock()
 	s := h.solved[key]
@@ -120,9 +115,24 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement) (solv
 		for _, r := range h.p.cfg.BuildConstraints {
 			roots = append(roots, solve.Root{Req: r, Constraint: true, Origin: solve.Origin{Package: "--build-constraint", Text: r.String()}})
 		}
-		s.solution, s.err = solve.Solve(ctx, h.from, solve.Request{Roots: roots, Env: h.p.cfg.Target.Env()})
+		from, err := h.p.toolChoices(texts)
+		if err != nil {
+			s.err = err
+			return
+		}
+		s.solution, s.err = solve.Solve(ctx, from, solve.Request{Roots: roots, Env: h.p.cfg.Target.Env()})
 	})
 	return s.solution, s.err
+}
+
+// requirementTexts are requirements as sorted texts, each once: what names a build root.
+func requirementTexts(reqs []pep508.Requirement) []string {
+	texts := make([]string, 0, len(reqs))
+	for _, r := range reqs {
+		texts = append(texts, r.String())
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 // env makes the environment of a solution: every wheel unpacked into one folder, kept

@@ -21,6 +21,8 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/index"
+	"reqpm/internal/lockfile"
+	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/reqfile"
 	"reqpm/internal/target"
@@ -60,6 +62,11 @@ type Config struct {
 	Limits builder.Limits
 	// Refresh ignores the cache of builds: everything is built again.
 	Refresh bool
+	// Prefer are versions to keep where they fit, by PEP 503 name: those of an earlier lock.
+	Prefer map[string]pep440.Version
+	// Locked is a lock to follow: nothing is chosen any more, and what does not fit it is a
+	// *LockError.
+	Locked *lockfile.File
 }
 
 // Pipeline holds what the stages of one run on one target share. Its methods are

@@ -104,10 +104,10 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true}
-	solution, err := p.solvePinned(ctx, p.from, request, in.Set.Locks)
+	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.cfg.Prefer}
+	solution, err := p.solvePinned(ctx, p.choices(), request, in.Set.Locks)
 	if err != nil {
-		return nil, err
+		return nil, p.misfit(err)
 	}
 	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Packages: []Locked{}, Warnings: solution.Warnings}
 	if in.Project != nil {
@@ -130,7 +130,10 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 			lock.TopLevel = append(lock.TopLevel, locked.Name)
 		}
 	}
-	return lock, errors.Join(p.checkHashes(in.Set, lock), p.checkPinHashes(in.Set.Locks, lock))
+	if err := errors.Join(p.checkHashes(in.Set, lock), p.checkPinHashes(in.Set.Locks, lock)); err != nil {
+		return lock, err
+	}
+	return lock, p.fits(lock)
 }
 
 // overrides are what the command line says counts, and what the project's files say of other names.
@@ -261,6 +264,9 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 // artifact picks what a version is built from: its sdist, else its best wheel (which
 // CheckSources then has an opinion on).
 func (p *Pipeline) artifact(name string, files []index.File) (index.File, error) {
+	if f, err := p.lockedFile(name, files); f != nil || err != nil {
+		return *cmp.Or(f, &index.File{}), err
+	}
 	if f := sdistOf(files); f != nil {
 		return *f, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -55,12 +56,25 @@ type Summary struct {
 type Prepared struct {
 	Checkout source.Checkout
 	Analysis Analysis
+	Package  *Project // the project itself, nil when it is not packaged
 	Lock     *Lock
 	Project  string
+
+	tree    fs.FS
+	nothing error // why there is nothing to resolve, unless the project's own metadata says more
 }
 
 // Prepare checks out, analyses and resolves.
 func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) {
+	prepared, err := p.read(ctx, req)
+	if err != nil {
+		return prepared, err
+	}
+	return prepared, p.settle(ctx, req, prepared)
+}
+
+// read is the part of Prepare that no target has a say in.
+func (p *Pipeline) read(ctx context.Context, req Request) (*Prepared, error) {
 	p.stage("source", "check out "+source.Redacted(req.Source.URL))
 	req.Source.Tmp = p.paths.tmp()
 	checkout, err := source.Fetch(ctx, req.Source)
@@ -71,38 +85,44 @@ func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) 
 		p.warn("source", warning)
 	}
 	prepared := &Prepared{Checkout: checkout, Project: cmp.Or(req.Name, projectName(req.Source.URL))}
-	tree, err := checkout.FS()
-	if err != nil {
+	if prepared.tree, err = checkout.FS(); err != nil {
 		return prepared, err
 	}
-	prepared.Analysis, err = p.Analyze(ctx, tree, req.Wanted)
-	nothing := err
+	prepared.Analysis, err = p.Analyze(ctx, prepared.tree, req.Wanted)
 	if errors.Is(err, ErrNoRequirements) && !req.Wanted.NoProject && hasBuildSystem(checkout.Dir) {
-		err = nil // its build backend knows what it needs: setup.py alone says it to nobody else
+		prepared.nothing, err = err, nil // its build backend knows what it needs: setup.py alone says it to nobody else
 	}
-	if err != nil {
-		return prepared, err
-	}
+	return prepared, err
+}
+
+// settle is the part of Prepare that is done for each target.
+func (p *Pipeline) settle(ctx context.Context, req Request, prepared *Prepared) (err error) {
+	checkout := prepared.Checkout
 	if err := p.followIndexes(prepared.Analysis.Set, checkout.Dir); err != nil {
-		return prepared, err
+		return err
 	}
 	in := Input{Set: prepared.Analysis.Set, Ignore: req.Wanted.Ignore}
 	if !req.Wanted.NoProject {
 		if in.Project, err = p.Package(ctx, checkout); err != nil {
-			if ctx.Err() != nil || fatal(err) && !errors.Is(err, errBase) || nothing != nil {
-				return prepared, errors.Join(nothing, err)
+			if ctx.Err() != nil || fatal(err) && !errors.Is(err, errBase) || prepared.nothing != nil {
+				return errors.Join(prepared.nothing, err)
 			}
 			p.warn("analyze", "the project itself is not packaged, its requirements are: "+lastLine(err.Error()))
 		}
 	}
 	from := req.Source
 	from.Allow = req.References
+	in.Set.Requirements = slices.Clone(in.Set.Requirements) // other targets share them
 	p.lockedCommits(&in.Set)
 	if err := p.fetchDirect(ctx, checkout, &in, from); err != nil {
-		return prepared, err
+		return err
+	}
+	prepared.Package = in.Project
+	if err := p.fitsInputs(prepared); err != nil {
+		return err
 	}
 	prepared.Lock, err = p.Resolve(ctx, in)
-	return prepared, err
+	return err
 }
 
 // Run walks the whole line. The summary is complete also when builds failed, which is no
