@@ -28,11 +28,15 @@ with --target all, the answer is one table: where versions differ, it says why.
   reqpm resolve ./checkout --target el8,el9,el10
   reqpm resolve ./checkout --exclude-newer 2026-06-01`,
 		Args: maxOneArg,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runResolve(cmd.Context(), o, firstArg(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("python") && cmd.Flags().Changed("target") {
+				return usagef("--python stands in place of --target: give one of them")
+			}
+			return a.runResolve(cmd.Context(), o, firstArg(args))
+		},
 	}
 	o.register(cmd)
 	cmd.Flags().StringVar(&o.python, "python", "", "resolve for Python X.Y in place of the target's own")
-	cmd.MarkFlagsMutuallyExclusive("python", "target")
 	return cmd
 }
 
