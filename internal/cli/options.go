@@ -50,8 +50,9 @@ type projectOptions struct {
 	allowSource                  []string
 	timeout, idle                time.Duration
 
-	prefer map[string]pep440.Version // versions of an earlier lock
-	locked *lockfile.File            // the lock to follow
+	keep    *lockfile.File // an earlier lock, whose versions are taken again where they fit
+	upgrade []string       // but for these
+	locked  *lockfile.File // the lock to follow
 }
 
 func (o *projectOptions) register(cmd *cobra.Command) {
@@ -299,6 +300,9 @@ func (a *app) openPipelines(ctx context.Context, o projectOptions, report func(p
 	var all []*pipeline.Pipeline
 	for _, t := range targets {
 		cfg.Target = t
+		if o.keep != nil {
+			cfg.Keep = o.keep.Target(t.Name)
+		}
 		p, err := pipeline.New(cfg)
 		if err != nil {
 			closeAll(all)
@@ -359,7 +363,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		StateDir: state, Index: client, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
-		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Prefer: o.prefer, Locked: o.locked,
+		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil
 }
 

@@ -77,7 +77,7 @@ type Package struct {
 // Artifact is a file by its name and content, wherever it lies.
 type Artifact struct {
 	Filename string `toml:"filename"`
-	Kind     string `toml:"kind"` // sdist, wheel, rpm, tree
+	Kind     string `toml:"kind"` // sdist, wheel, rpm
 	SHA256   string `toml:"sha256"`
 	// For what no index has: the address without credentials, the commit, and the folder inside.
 	URL          string `toml:"url"`

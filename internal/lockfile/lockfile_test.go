@@ -29,7 +29,7 @@ func example() File {
 						{Kind: "install", From: "hello-web 2.1", Requirement: "flask<4,>=3.0"},
 						{Kind: "toplevel", Requirement: `flask[async]; python_version > "3.8"`, File: "requirements.txt", Line: 2},
 					}},
-				{Name: "tool-of-ours", Version: "0.1.post3", Decision: Build, Artifact: Artifact{Filename: "tool_of_ours-0.1.post3.tar.gz", Kind: "tree", SHA256: sum("e"), URL: "https://git.example.org/tool.git", Commit: strings.Repeat("1", 40), Subdirectory: "python"},
+				{Name: "tool-of-ours", Version: "0.1.post3", Decision: Build, Artifact: Artifact{Filename: "tool_of_ours-0.1.post3.tar.gz", Kind: "sdist", SHA256: sum("e"), URL: "https://git.example.org/tool.git", Commit: strings.Repeat("1", 40), Subdirectory: "python"},
 					RequiredBy: []Edge{{Kind: "toplevel", Requirement: "tool-of-ours @ git+https://git.example.org/tool.git", File: "requirements.txt", Line: 3}}},
 			},
 			Tools: []Package{{Name: "flit-core", Version: "3.12.0", Decision: Build, Index: "index", Artifact: Artifact{Filename: "flit_core-3.12.0.tar.gz", Kind: "sdist", SHA256: sum("f")},

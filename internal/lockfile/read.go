@@ -152,7 +152,7 @@ func (c *checker) pkg(p Package) {
 	c.want("decision", slices.Contains([]Decision{Build, Reuse, AllowWheel, NoSource}, p.Decision), "decision %q of %s is none of: build, reuse-from-distribution, allow-wheel, no-source", p.Decision, p.Name)
 	a := p.Artifact
 	c.want("artifact", a.Filename != "" && !strings.ContainsAny(a.Filename, "/\x00") && a.Filename != "." && a.Filename != "..", "filename %q of %s is no file name", a.Filename, p.Name)
-	c.want("artifact", slices.Contains([]string{"sdist", "wheel", "rpm", "tree"}, a.Kind), "kind %q of %s is none of: sdist, wheel, rpm, tree", a.Kind, p.Name)
+	c.want("artifact", slices.Contains([]string{"sdist", "wheel", "rpm"}, a.Kind), "kind %q of %s is none of: sdist, wheel, rpm", a.Kind, p.Name)
 	// An RPM of the distribution is signed and named by its repository: it has no hash here.
 	c.want("artifact", digest(a.SHA256) || a.Kind == "rpm" && a.SHA256 == "", "sha256 %q of %s is not 64 lower-case hexadecimal digits", a.SHA256, p.Name)
 	c.want("required-by", len(p.RequiredBy) > 0, "nobody requires %s", p.Name)

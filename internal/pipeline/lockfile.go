@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,7 +16,9 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pep440"
 	"reqpm/internal/plan"
+	"reqpm/internal/reqfile"
 	"reqpm/internal/solve"
+	"reqpm/internal/source"
 )
 
 // A lock is followed by leaving no choice: the solver sees exactly the versions of the lock, so that
@@ -235,6 +238,9 @@ func (p *Pipeline) lockedPackages(lock *Lock) []lockfile.Package {
 	for _, l := range lock.Packages {
 		pkg := lockfile.Package{Name: l.Name, Version: l.Version, Extras: l.Extras, Decision: p.lockedDecision(l.Name, l.file), Index: l.file.Index,
 			Artifact: lockfile.Artifact{Filename: l.Artifact.Filename, Kind: l.Artifact.Kind, SHA256: l.Artifact.SHA256}}
+		if ref := l.Artifact.Reference; ref != nil {
+			pkg.Artifact.URL, pkg.Artifact.Commit, pkg.Artifact.Subdirectory = ref.URL, ref.Commit, ref.Subdirectory
+		}
 		for _, by := range l.RequiredBy {
 			pkg.RequiredBy = append(pkg.RequiredBy, lockfile.Edge{Kind: string(by.Edge), Requirement: by.Requirement, File: by.File, Line: by.Line,
 				From: strings.TrimSpace(by.Name + " " + version[by.Name])}) // the project's own version is not recorded
@@ -316,16 +322,40 @@ func (p *Pipeline) lockRoots(ctx context.Context, b *pkgBuild, roots map[string]
 	return nil
 }
 
-// Versions are the versions of a lock's target, for Config.Prefer: all but those of the names to upgrade.
-func Versions(t *lockfile.Target, upgrade []string) map[string]pep440.Version {
-	versions := map[string]pep440.Version{}
+// keptVersions are the versions of the lock before, all but those of the names to upgrade.
+func (p *Pipeline) keptVersions() map[string]pep440.Version {
+	t := p.cfg.Keep
 	if t == nil {
-		return versions
+		return nil
 	}
+	versions := map[string]pep440.Version{}
 	for _, pkg := range t.Packages {
-		if v, err := pep440.Parse(pkg.Version); err == nil && !slices.Contains(upgrade, pkg.Name) {
+		if v, err := pep440.Parse(pkg.Version); err == nil && !slices.Contains(p.cfg.Upgrade, pkg.Name) {
 			versions[pkg.Name] = v
 		}
 	}
 	return versions
+}
+
+// keptCommits gives each repository among the requirements the commit that the lock to follow, or the
+// lock before, has for it.
+func (p *Pipeline) keptCommits(set *reqfile.Set) {
+	t := cmp.Or(p.followed(), p.cfg.Keep)
+	if t == nil {
+		return
+	}
+	for i, r := range set.Requirements {
+		address, isGit := strings.CutPrefix(r.VCS, "git+")
+		if !isGit {
+			continue
+		}
+		url, _ := cutRef(address)
+		for _, l := range t.Packages {
+			a := l.Artifact
+			if a.Commit == "" || a.URL != source.Redacted(url) || a.Subdirectory != r.Subdirectory || slices.Contains(p.cfg.Upgrade, l.Name) {
+				continue
+			}
+			set.Requirements[i].VCS = "git+" + url + "@" + a.Commit
+		}
+	}
 }

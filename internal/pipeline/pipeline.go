@@ -22,7 +22,6 @@ import (
 	"reqpm/internal/builder"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
-	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/reqfile"
 	"reqpm/internal/target"
@@ -62,8 +61,10 @@ type Config struct {
 	Limits builder.Limits
 	// Refresh ignores the cache of builds: everything is built again.
 	Refresh bool
-	// Prefer are versions to keep where they fit, by PEP 503 name: those of an earlier lock.
-	Prefer map[string]pep440.Version
+	// Keep is an earlier lock of the target: its versions and commits are taken again where they
+	// fit, but for the names (PEP 503) in Upgrade. nil: there is none.
+	Keep    *lockfile.Target
+	Upgrade []string
 	// Locked is a lock to follow: nothing is chosen any more, and what does not fit it is a
 	// *LockError.
 	Locked *lockfile.File

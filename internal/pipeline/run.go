@@ -110,15 +110,16 @@ func (p *Pipeline) settle(ctx context.Context, req Request, prepared *Prepared) 
 			p.warn("analyze", "the project itself is not packaged, its requirements are: "+lastLine(err.Error()))
 		}
 	}
-	from := req.Source
-	from.Allow = req.References
-	in.Set.Requirements = slices.Clone(in.Set.Requirements) // other targets share them
-	p.lockedCommits(&in.Set)
-	if err := p.fetchDirect(ctx, checkout, &in, from); err != nil {
-		return err
-	}
 	prepared.Package = in.Project
 	if err := p.fitsInputs(prepared); err != nil {
+		return err
+	}
+	from := req.Source
+	from.Allow, from.Tmp = req.References, p.paths.tmp()
+	in.Set.Requirements = slices.Clone(in.Set.Requirements) // other targets share them
+	p.lockedCommits(&in.Set)
+	p.keptCommits(&in.Set)
+	if err := p.fetchDirect(ctx, checkout, &in, from); err != nil {
 		return err
 	}
 	prepared.Lock, err = p.Resolve(ctx, in)
