@@ -27,7 +27,7 @@ func BenchmarkWarmPage(b *testing.B) {
 		b.Fatal(err)
 	}
 	const address = "https://index.example.org/simple/foo/"
-	if err := c.cache.put("pages", address, entry{Type: typeJSON, Base: address}, page); err != nil {
+	if err := c.cache.put("pages", address, &entry{Type: typeJSON, Base: address}, page); err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(len(page)))

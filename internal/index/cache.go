@@ -21,13 +21,16 @@ import (
 //
 //	files/ab/<sha256>/<file name>  downloads, read-only, addressed by content
 //	pages/ab/<key>                 project pages; the time of the file is when it was asked for
+//	packed/ab/<key>                what was understood of a page, for as long as the page is that one
 //	metadata/ab/<key>              core metadata, for ever
 //	refs/ab/<key>                  address → sha256, where the index gave no sha256
 //	tmp/                           what is being written; its writer holds a lock on it
 //	tmp.lock                       shared while a file in tmp is made and not yet locked
 //
-// Everything is written to tmp, synced and renamed, so a reader sees the whole or
-// nothing; two writers of one name write the same content, or the later page wins.
+// Everything is written to tmp and renamed, so a reader sees the whole or nothing; two writers of
+// one name write the same content, or the later page wins. Downloads are synced before. All else
+// begins with its own checksum: what a power cut tore is noticed and made again, and waiting for
+// the disk several hundred times a resolution is saved.
 type cache struct {
 	dir string
 	// create makes a new file in a folder; tests replace it to have a full disk.
@@ -113,7 +116,8 @@ func (e localError) Unwrap() error { return e.error }
 // draft is a file being written; it disappears unless it is published.
 type draft struct {
 	*os.File
-	done bool
+	done    bool
+	checked bool // has its own checksum, and needs no sync
 }
 
 func (c *cache) draft() (*draft, error) {
@@ -147,9 +151,11 @@ func (d *draft) discard() {
 	}
 }
 
-// publish makes the draft appear under path, whole and durable.
-func (d *draft) publish(path string, mode fs.FileMode) error {
-	err := d.Sync()
+// publish makes the draft appear under path, whole, and durable unless it is checked.
+func (d *draft) publish(path string, mode fs.FileMode) (err error) {
+	if !d.checked {
+		err = d.Sync()
+	}
 	if err == nil {
 		err = d.Chmod(mode)
 	}
@@ -166,6 +172,9 @@ func (d *draft) publish(path string, mode fs.FileMode) error {
 		return localError{fmt.Errorf("writing to the index cache: %w", err)}
 	}
 	d.done = true
+	if d.checked {
+		return nil
+	}
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = dir.Sync() // a lost name after a power cut is only a cache miss
 		dir.Close()
@@ -225,8 +234,38 @@ type entry struct {
 	ETag         string `json:"etag,omitempty"`  // to ask "has it changed"
 	LastModified string `json:"since,omitempty"` // likewise
 	SHA256       string `json:"sha256"`          // of the body
+	Of           string `json:"of,omitempty"`    // identity of the entry that the body was made from
 	body         []byte
+	size         int64 // of head and body
 	age          time.Duration
+}
+
+// identity tells a page from every other, and from itself when a part of it is gone.
+func (e *entry) identity() string { return fmt.Sprintf("%s %d %s", e.SHA256, e.size, e.Base) }
+
+// maxHead bounds the head line of an entry; real ones have some hundred bytes.
+const maxHead = 16 << 10
+
+// head reads an entry without its body, which is not checked either.
+func (c *cache) head(kind, key string) (*entry, bool) {
+	f, err := os.Open(c.entryPath(kind, key))
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxEntry {
+		return nil, false
+	}
+	buf := make([]byte, min(info.Size(), maxHead))
+	n, err := io.ReadFull(f, buf)
+	line, _, ok := bytes.Cut(buf[:n], []byte("\n"))
+	e := &entry{}
+	if err != nil || !ok || json.Unmarshal(line, e) != nil {
+		return nil, false
+	}
+	e.size, e.age = info.Size(), time.Since(info.ModTime())
+	return e, true
 }
 
 // maxEntry bounds what is read back.
@@ -257,21 +296,24 @@ func (c *cache) get(kind, key string) (*entry, bool) {
 	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != e.SHA256 {
 		return nil, false
 	}
-	e.body, e.age = body, time.Since(info.ModTime())
+	e.body, e.size, e.age = body, int64(len(data)), time.Since(info.ModTime())
 	return e, true
 }
 
-func (c *cache) put(kind, key string, e entry, body []byte) error {
+// put keeps an entry, and notes in it the checksum and size that it has now.
+func (c *cache) put(kind, key string, e *entry, body []byte) error {
 	sum := sha256.Sum256(body)
 	e.SHA256 = hex.EncodeToString(sum[:])
 	head, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("index cache: %w", err)
 	}
+	e.size = int64(len(head) + 1 + len(body))
 	d, err := c.draft()
 	if err != nil {
 		return err
 	}
+	d.checked = true
 	defer d.discard()
 	if _, err := d.Write(append(head, '\n')); err != nil {
 		return err

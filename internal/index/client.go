@@ -17,6 +17,7 @@ import (
 // shared and must not be changed.
 type Client struct {
 	cfg     Config
+	began   time.Time
 	indexes []*location // in the order they are asked
 	links   []*location // find-links
 	cache   *cache
@@ -24,7 +25,7 @@ type Client struct {
 	stats   counters
 
 	pages    flights[page]
-	projects flights[[]File]
+	projects flights[*Project]
 	files    flights[string]
 	metadata flights[[]byte]
 
@@ -40,7 +41,7 @@ var _ Reader = (*Client)(nil)
 // configuration without any index or find-links place is an error.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
-	c := &Client{cfg: cfg}
+	c := &Client{cfg: cfg, began: time.Now()}
 	if err := c.locate(); err != nil {
 		return nil, err
 	}
@@ -77,6 +78,7 @@ func (c *Client) locate() error {
 		}
 		l.useNetrc(rc)
 		l.base.Path = strings.TrimRight(l.base.Path, "/")
+		l.explicit = ic.Explicit
 		c.indexes = append(c.indexes, l)
 	}
 	for i, address := range c.cfg.FindLinks {
@@ -86,6 +88,11 @@ func (c *Client) locate() error {
 		}
 		l.useNetrc(rc)
 		c.links = append(c.links, l)
+	}
+	for pattern, name := range c.cfg.Pin {
+		if !names[name] {
+			return fmt.Errorf("index: %s is pinned to the index %q, and none is named so", pattern, name)
+		}
 	}
 	if len(c.indexes)+len(c.links) == 0 {
 		return errors.New("index: no index and no find-links place is configured")
@@ -126,16 +133,24 @@ func (c *Client) grantFor(indexName string, u *url.URL) grant {
 // Files implements Reader. The error is of kind ErrNotFound when no index has the project,
 // ErrOffline, ErrUnavailable, or the context's.
 func (c *Client) Files(ctx context.Context, name string) ([]File, error) {
+	p, err := c.Project(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return p.Files(), nil
+}
+
+// Project implements Reader, with the errors of Files.
+func (c *Client) Project(ctx context.Context, name string) (*Project, error) {
 	key := pep508.NormalizeName(name)
 	if !validKey(key) {
 		return nil, fmt.Errorf("project %.100q: %w: no valid project name", name, ErrNotFound)
 	}
-	if files, ok := c.memo.get(key); ok {
+	if p, ok := c.memo.get(key); ok {
 		c.stats.pageHits.Add(1)
-		return slices.Clone(files), nil
+		return p, nil
 	}
-	files, err := c.projects.do(ctx, key, func(ctx context.Context) ([]File, error) { return c.list(ctx, key) })
-	return slices.Clone(files), err
+	return c.projects.do(ctx, key, func(ctx context.Context) (*Project, error) { return c.list(ctx, key) })
 }
 
 func validKey(key string) bool {
@@ -151,36 +166,70 @@ func validKey(key string) bool {
 }
 
 // list asks the indexes in order until one has the project, then adds find-links.
-func (c *Client) list(ctx context.Context, key string) ([]File, error) {
-	var files []File
+func (c *Client) list(ctx context.Context, key string) (*Project, error) {
+	var found Project
 	var asked []string
 	fresh := c.cfg.MaxAge
-	for _, l := range c.indexes {
+	indexes, links := c.places(key)
+	for _, l := range indexes {
 		p, err := c.project(ctx, l, key)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
 		asked = append(asked, l.String())
 		fresh = min(fresh, p.fresh)
-		if err == nil && len(p.links) > 0 {
-			files = toFiles(p.links, key, l.name)
+		if err == nil && len(p.project.releases) > 0 {
+			found = *p.project
+			found.index = l.name
+			found.own()
 			break
 		}
 	}
-	for _, l := range c.links {
+	for _, l := range links {
 		p, err := c.findLinks(ctx, l, key)
 		if err != nil {
 			return nil, err
 		}
 		asked = append(asked, l.String())
-		files = merge(files, toFiles(p.links, key, l.name))
+		if more := toFiles(p.links, key, l.name); len(more) > 0 {
+			merged, _, err := projectOf(merge(found.Files(), more), key)
+			if err != nil {
+				return nil, err
+			}
+			found = *merged
+		}
 	}
-	if len(files) == 0 {
+	if len(found.releases) == 0 {
 		return nil, fmt.Errorf("project %s: %w (asked %s)", key, ErrNotFound, strings.Join(asked, ", "))
 	}
-	files = c.excludeNewer(files)
-	c.memo.put(key, files, fresh)
-	return files, nil
+	found.own()
+	c.hold(&found)
+	c.memo.put(key, &found, fresh)
+	return &found, nil
+}
+
+// places are the indexes and find-links places that may have a say about a project.
+func (c *Client) places(key string) (indexes, links []*location) {
+	if name, ok := c.pinned(key); ok {
+		return slices.DeleteFunc(slices.Clone(c.indexes), func(l *location) bool { return l.name != name }), nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.indexes), func(l *location) bool { return l.explicit }), c.links
+}
+
+// pinned is the name of the index that a project is pinned to.
+func (c *Client) pinned(key string) (string, bool) {
+	best, found := "", ""
+	for pattern, name := range c.cfg.Pin {
+		prefix, open := strings.CutSuffix(strings.ToLower(pattern), "*")
+		if !open && pep508.NormalizeName(pattern) == key {
+			return name, true
+		}
+		// "corp.*" and "corp_*" mean what they mean in names: NormalizeName leaves a final "-".
+		if prefix = pep508.NormalizeName(prefix); open && strings.HasPrefix(key, prefix) && (found == "" || len(prefix) > len(best)) {
+			best, found = prefix, name
+		}
+	}
+	return found, found != ""
 }
 
 // merge adds files whose names are new.
@@ -199,19 +248,6 @@ func merge(files, more []File) []File {
 	}
 	sortFiles(files)
 	return files
-}
-
-func (c *Client) excludeNewer(files []File) []File {
-	limit := c.cfg.ExcludeNewer
-	if limit.IsZero() {
-		return files
-	}
-	return slices.DeleteFunc(files, func(f File) bool {
-		if f.UploadTime.IsZero() {
-			c.warnOnce("upload-time "+f.Index, "the index gives no upload times: --exclude-newer has no effect on its files", "index", f.Index)
-		}
-		return f.UploadTime.After(limit)
-	})
 }
 
 func (c *Client) warnOnce(key, message string, args ...any) {
@@ -251,28 +287,29 @@ type memo struct {
 }
 
 type remembered struct {
-	files []File
-	until time.Time
+	project *Project
+	until   time.Time
 }
 
-// maxRemembered files of all projects together; past it the memory starts afresh.
-const maxRemembered = 300_000
+// maxRemembered bytes of all projects together; past it the memory starts afresh.
+const maxRemembered = 128 << 20
 
-func (m *memo) get(key string) ([]File, bool) {
+func (m *memo) get(key string) (*Project, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.known[key]
-	return r.files, ok && time.Now().Before(r.until)
+	return r.project, ok && time.Now().Before(r.until)
 }
 
-func (m *memo) put(key string, files []File, fresh time.Duration) {
+func (m *memo) put(key string, p *Project, fresh time.Duration) {
 	if fresh <= 0 {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.count += len(files); m.known == nil || m.count > maxRemembered {
-		m.known, m.count = map[string]remembered{}, len(files)
+	size := p.size()
+	if m.count += size; m.known == nil || m.count > maxRemembered {
+		m.known, m.count = map[string]remembered{}, size
 	}
-	m.known[key] = remembered{files, time.Now().Add(fresh)}
+	m.known[key] = remembered{p, time.Now().Add(fresh)}
 }

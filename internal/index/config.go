@@ -19,6 +19,8 @@ type IndexConfig struct {
 	Username string
 	Password string
 	Token    string // sent as a bearer token; wins over Username and Password
+	// Explicit: asked only for the projects that Config.Pin leads to it.
+	Explicit bool
 }
 
 // String is fit for logs: it has no credentials.
@@ -36,7 +38,10 @@ func (c IndexConfig) GoString() string { return fmt.Sprintf("index.IndexConfig{%
 //
 // With several indexes the first, in the order Indexes then ExtraIndexes, that has a
 // project owns it: files of the same project on later ones are never mixed in. What
-// FindLinks has is added to the owner's files, as its user put it there on purpose.
+// FindLinks has is added to the owner's files, as its user put it there on purpose. An index
+// that cannot be reached, or refuses, has not said that it lacks the project: no later one is
+// asked then. Pin names the owner of a project outright: no other index is asked for it, nor
+// is a find-links place.
 type Config struct {
 	Indexes      []IndexConfig
 	ExtraIndexes []IndexConfig
@@ -57,6 +62,14 @@ type Config struct {
 	CAFile       string              // PEM file or folder that replaces the system's authorities
 	Proxy        string              // "": HTTP_PROXY, HTTPS_PROXY and NO_PROXY
 	Log          *slog.Logger        // nil: none
+	// Pin leads a project (PEP 503 name, or the beginning of names: "corp-*") to the index of
+	// that name. A whole name goes before a beginning, a longer beginning before a shorter one.
+	Pin map[string]string
+	// MinAge leaves out files uploaded less than that before the client was made: most bad releases
+	// are found out within days. As for ExcludeNewer, files without an upload time stay.
+	MinAge time.Duration
+	// Block leaves out versions, or all of a project.
+	Block []Blocked
 	// ExcludeNewer leaves out files uploaded later; files without an upload time stay (warned
 	// once per index).
 	ExcludeNewer time.Time
@@ -99,6 +112,8 @@ type location struct {
 	base  *url.URL // without credentials; file scheme for local ones
 	path  string   // local folder or page, "" for remote ones
 	creds credentials
+
+	explicit bool // asked only for what is pinned to it
 }
 
 func (l *location) String() string {

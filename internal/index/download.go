@@ -83,7 +83,7 @@ func (c *Client) download(ctx context.Context, f File, u *url.URL) (string, erro
 	}
 	if f.SHA256 == "" {
 		sha := shaOfPath(path)
-		if err := c.cache.put("refs", refKey(u, f), entry{URL: redact(u.String()), Type: "ref"}, []byte(sha)); err != nil {
+		if err := c.cache.put("refs", refKey(u, f), &entry{URL: redact(u.String()), Type: "ref"}, []byte(sha)); err != nil {
 			return "", err
 		}
 	}

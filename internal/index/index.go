@@ -66,6 +66,9 @@ type Reader interface {
 	// Files lists the files of a project, every version, oldest version first;
 	// names that are no valid sdist or wheel names are left out.
 	Files(ctx context.Context, name string) ([]File, error)
+	// Project is the same list, kept packed: what of it is not looked at costs nearly nothing.
+	// The error is nil when everything is held back (see Config), too.
+	Project(ctx context.Context, name string) (*Project, error)
 	// Metadata returns the core metadata of a wheel: by the PEP 658 file where the index
 	// has it, else from the wheel itself (downloaded).
 	Metadata(ctx context.Context, f File) ([]byte, error)

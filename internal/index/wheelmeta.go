@@ -52,7 +52,7 @@ func (c *Client) readMetadata(ctx context.Context, f File, u *url.URL, key strin
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cache.put("metadata", key, entry{URL: redact(u.String()), Type: "metadata"}, data); err != nil {
+	if err := c.cache.put("metadata", key, &entry{URL: redact(u.String()), Type: "metadata"}, data); err != nil {
 		return nil, err
 	}
 	return data, nil

@@ -161,7 +161,7 @@ func (g *gather) addTool(ctx context.Context, tool solve.Chosen) error {
 	if err != nil {
 		return err
 	}
-	files := page.versions[tool.Version.String()]
+	files := page.files(tool.Version)
 	file, err := g.p.artifact(tool.Name, files)
 	if err != nil {
 		return err

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,14 +28,18 @@ type candidates struct {
 	project map[string]*projectPage
 }
 
-// projectPage is one project's files by normalised version, fetched once a run so that the
-// answers to the solver do not change under it.
+// projectPage is one project's releases, fetched once a run so that the answers to the solver do
+// not change under it. Files are unpacked only of the releases that somebody asks for.
 type projectPage struct {
-	once     sync.Once
-	err      error
-	versions map[string][]index.File
-	list     []solve.Candidate
-	direct   *direct // what a direct reference brought; nil: the index's files
+	once    sync.Once
+	err     error
+	target  target.Target
+	project *index.Project
+	list    []solve.Candidate
+	direct  *direct // what a direct reference brought; nil: the index's files
+
+	mu       sync.Mutex
+	unpacked map[string][]index.File // by normalised version
 }
 
 func newCandidates(p *Pipeline) *candidates {
@@ -41,19 +47,32 @@ func newCandidates(p *Pipeline) *candidates {
 }
 
 func (c *candidates) page(ctx context.Context, name string) (*projectPage, error) {
-	c.mu.Lock()
-	page := c.project[name]
-	if page == nil {
-		page = &projectPage{}
-		c.project[name] = page
+	for {
+		c.mu.Lock()
+		page := c.project[name]
+		if page == nil {
+			page = &projectPage{target: c.p.cfg.Target}
+			c.project[name] = page
+		}
+		c.mu.Unlock()
+		page.once.Do(func() { page.load(ctx, c.p, name) })
+		if !errors.Is(page.err, context.Canceled) {
+			return page, page.err
+		}
+		// Whoever looked at it ahead of need was called off: that says nothing about the page.
+		c.mu.Lock()
+		if c.project[name] == page {
+			delete(c.project, name)
+		}
+		c.mu.Unlock()
+		if ctx.Err() != nil {
+			return page, page.err
+		}
 	}
-	c.mu.Unlock()
-	page.once.Do(func() { page.load(ctx, c.p, name) })
-	return page, page.err
 }
 
 func (page *projectPage) load(ctx context.Context, p *Pipeline, name string) {
-	files, err := p.files(ctx, name)
+	project, err := p.cfg.Index.Project(ctx, name)
 	if err != nil {
 		page.err = err
 		if errors.Is(err, index.ErrNotFound) {
@@ -63,21 +82,22 @@ func (page *projectPage) load(ctx context.Context, p *Pipeline, name string) {
 		}
 		return
 	}
-	page.versions = map[string][]index.File{}
-	var order []string
-	for _, f := range files {
-		if f.Kind == index.Wheel && !wheelFits(f.Wheel, p.cfg.Target) && !f.HasMetadata {
-			continue
-		}
-		key := f.Version.String()
-		if page.versions[key] == nil {
-			order = append(order, key)
-		}
-		page.versions[key] = append(page.versions[key], f)
-	}
-	for _, key := range order {
-		if candidate, ok := candidateOf(page.versions[key], p.cfg.Target); ok {
-			candidate.NoSource = sdistOf(page.versions[key]) == nil && !slices.Contains(p.cfg.AllowWheel, name)
+	page.mu.Lock()
+	page.project = project
+	page.mu.Unlock()
+	allowed := slices.Contains(p.cfg.AllowWheel, name)
+	fits := map[*index.WheelTags]bool{} // a project has some dozen sets of tags for thousands of wheels
+	for _, r := range project.Releases() {
+		candidate, ok := candidateOf(r.Version, r.Briefs(), func(tags *index.WheelTags) bool {
+			fit, known := fits[tags]
+			if !known {
+				fit = wheelFits(*tags, p.cfg.Target)
+				fits[tags] = fit
+			}
+			return fit
+		})
+		if ok {
+			candidate.NoSource = candidate.NoSource && !allowed
 			page.list = append(page.list, candidate)
 		}
 	}
@@ -85,20 +105,54 @@ func (page *projectPage) load(ctx context.Context, p *Pipeline, name string) {
 
 // candidateOf decides whether a version can be had for the target at all: from its sdist, or
 // from a wheel that fits. As pip does, a version counts as yanked when all its files are.
-func candidateOf(files []index.File, t target.Target) (solve.Candidate, bool) {
-	c := solve.Candidate{Yanked: true}
+func candidateOf(v pep440.Version, files iter.Seq[index.Brief], fits func(*index.WheelTags) bool) (solve.Candidate, bool) {
+	c := solve.Candidate{Version: v, Yanked: true, NoSource: true}
 	usable := false
-	for _, f := range files {
-		if f.Kind == index.Wheel && !wheelFits(f.Wheel, t) {
+	for f := range files {
+		if f.Kind == index.Wheel && !fits(f.Wheel) {
 			continue
 		}
 		if !usable || f.Kind == index.SDist {
-			c.Version, c.RequiresPython = f.Version, f.RequiresPython
+			c.RequiresPython = f.RequiresPython
 		}
 		usable = true
 		c.Yanked = c.Yanked && f.Yanked
+		c.NoSource = c.NoSource && f.Kind != index.SDist
 	}
 	return c, usable
+}
+
+// files are those of one version that are of use for the target: sdists, wheels that fit, and
+// wheels whose metadata file speaks for the version.
+func (page *projectPage) files(v pep440.Version) []index.File {
+	if page.direct != nil {
+		if page.direct.file.Version.String() == v.String() {
+			return []index.File{page.direct.file}
+		}
+		return nil
+	}
+	page.mu.Lock()
+	defer page.mu.Unlock()
+	key := v.String()
+	files, ok := page.unpacked[key]
+	if ok || page.project == nil {
+		return files
+	}
+	releases := page.project.Releases()
+	i := sort.Search(len(releases), func(i int) bool { return releases[i].Version.Compare(v) >= 0 })
+	for ; i < len(releases) && releases[i].Version.Compare(v) == 0; i++ {
+		for _, f := range releases[i].Files() {
+			// 1.0 and 1.0.0 are one version, and two here: each has its own files.
+			if f.Version.String() == key && (f.Kind == index.SDist || f.HasMetadata || wheelFits(f.Wheel, page.target)) {
+				files = append(files, f)
+			}
+		}
+	}
+	if page.unpacked == nil {
+		page.unpacked = map[string][]index.File{}
+	}
+	page.unpacked[key] = files
+	return files
 }
 
 // Candidates implements solve.Source.
@@ -132,7 +186,7 @@ func (c *candidates) Cheap(name string, v pep440.Version) bool {
 	if page == nil {
 		return false
 	}
-	return bestWheel(page.versions[v.String()], c.p.cfg.Target) != nil
+	return bestWheel(page.files(v), c.p.cfg.Target) != nil
 }
 
 // Extras implements solve.ExtraLister.
@@ -154,7 +208,7 @@ func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version
 	if page.direct != nil {
 		return page.direct.meta, nil
 	}
-	files := page.versions[v.String()]
+	files := page.files(v)
 	if len(files) == 0 {
 		return metadata.Metadata{}, fmt.Errorf("%s %s: %w", name, v, index.ErrNotFound)
 	}

@@ -341,8 +341,7 @@ func (c *candidates) pin(direct map[string]*direct) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, d := range direct {
-		page := &projectPage{direct: d, versions: map[string][]index.File{d.file.Version.String(): {d.file}},
-			list: []solve.Candidate{{Version: d.file.Version, RequiresPython: d.meta.RequiresPython}}}
+		page := &projectPage{direct: d, list: []solve.Candidate{{Version: d.file.Version, RequiresPython: d.meta.RequiresPython}}}
 		page.once.Do(func() {})
 		c.project[name] = page
 	}

@@ -209,7 +209,7 @@ func (h *hooks) toolWheel(ctx context.Context, name string, v pep440.Version) (i
 	if err != nil {
 		return index.File{}, "", err
 	}
-	files := page.versions[v.String()]
+	files := page.files(v)
 	for _, f := range files {
 		if f.Kind == index.Wheel && wheelFits(f.Wheel, h.p.cfg.Target) {
 			return f, "", nil

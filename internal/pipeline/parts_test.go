@@ -81,43 +81,32 @@ func TestWheelFits(t *testing.T) {
 	}
 }
 
-func file(t *testing.T, name string, kind index.Kind, change func(*index.File)) index.File {
-	t.Helper()
-	version, err := pep440.Parse("1.0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := index.File{Filename: name, Version: version, Kind: kind, Wheel: tags("py3", "none", "any")}
-	if change != nil {
-		change(&f)
-	}
-	return f
-}
-
 func TestCandidateOf(t *testing.T) {
 	tgt := target.Target{Arch: "x86_64", Python: target.Python{Version: "3.12.9"}}
-	yanked := func(f *index.File) { f.Yanked = true }
-	windows := func(f *index.File) { f.Wheel = tags("cp312", "cp312", "win_amd64") }
-	source, wheel := file(t, "a-1.0.tar.gz", index.SDist, nil), file(t, "a-1.0-py3-none-any.whl", index.Wheel, nil)
+	fits := func(w *index.WheelTags) bool { return wheelFits(*w, tgt) }
+	pure, windows := tags("py3", "none", "any"), tags("cp312", "cp312", "win_amd64")
+	source, wheel := index.Brief{Kind: index.SDist}, index.Brief{Kind: index.Wheel, Wheel: &pure}
+	yanked := func(b index.Brief) index.Brief { b.Yanked = true; return b }
 	for _, test := range []struct {
-		name           string
-		files          []index.File
-		usable, yanked bool
+		name                     string
+		files                    []index.Brief
+		usable, yanked, noSource bool
 	}{
-		{"nothing", nil, false, true},
-		{"sdist", []index.File{source}, true, false},
-		{"wheel", []index.File{wheel}, true, false},
-		{"only for others", []index.File{file(t, "w", index.Wheel, windows)}, false, true},
-		{"one file yanked", []index.File{source, file(t, "w", index.Wheel, yanked)}, true, false},
-		{"all files yanked", []index.File{file(t, "s", index.SDist, yanked), file(t, "w", index.Wheel, yanked)}, true, true},
+		{"nothing", nil, false, true, true},
+		{"sdist", []index.Brief{source}, true, false, false},
+		{"wheel", []index.Brief{wheel}, true, false, true},
+		{"only for others", []index.Brief{{Kind: index.Wheel, Wheel: &windows}}, false, true, true},
+		{"one file yanked", []index.Brief{source, yanked(wheel)}, true, false, false},
+		{"all files yanked", []index.Brief{yanked(source), yanked(wheel)}, true, true, false},
 	} {
-		c, ok := candidateOf(test.files, tgt)
-		if ok != test.usable || c.Yanked != test.yanked {
-			t.Errorf("%s: usable %v, yanked %v", test.name, ok, c.Yanked)
+		c, ok := candidateOf(pep440.Version{}, slices.Values(test.files), fits)
+		if ok != test.usable || c.Yanked != test.yanked || c.NoSource != test.noSource {
+			t.Errorf("%s: usable %v, %+v", test.name, ok, c)
 		}
 	}
-	python := func(f *index.File) { f.RequiresPython = ">=3.9" }
-	if c, _ := candidateOf([]index.File{wheel, file(t, "s", index.SDist, python)}, tgt); c.RequiresPython != ">=3.9" {
+	python := source
+	python.RequiresPython = ">=3.9"
+	if c, _ := candidateOf(pep440.Version{}, slices.Values([]index.Brief{wheel, python}), fits); c.RequiresPython != ">=3.9" {
 		t.Errorf("the sdist's Requires-Python does not win: %q", c.RequiresPython)
 	}
 }

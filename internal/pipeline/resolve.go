@@ -230,7 +230,7 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 	if err != nil {
 		return locked, err
 	}
-	locked.all = page.versions[locked.Version]
+	locked.all = page.files(chosen.Version)
 	if locked.file, err = p.artifact(chosen.Name, locked.all); err != nil {
 		return locked, err
 	}

@@ -45,10 +45,6 @@ func (l *localArchives) path(f index.File) (string, bool) {
 	return a.path, ok && f.SHA256 != ""
 }
 
-func (p *Pipeline) files(ctx context.Context, name string) ([]index.File, error) {
-	return p.cfg.Index.Files(ctx, name)
-}
-
 // download returns the verified archive of f, wherever it comes from.
 func (p *Pipeline) download(ctx context.Context, f index.File) (string, error) {
 	if path, ok := p.local.path(f); ok {
