@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
@@ -288,6 +289,9 @@ func (a *attempt) decide(v *variable) error {
 			value = i
 		}
 	}
+	if anchor, ok := a.req.near[v.name]; ok && v.extra == "" {
+		value = v.nearest(anchor)
+	}
 	var said []*incompat
 	var err error
 	if v.extra == "" {
@@ -307,6 +311,25 @@ func (a *attempt) decide(v *variable) error {
 	a.trail.decide(v, value)
 	return nil
 }
+
+// nearest is the value still possible whose version is fewest versions away from w, the newer of
+// two, final versions before pre-releases.
+func (v *variable) nearest(w pep440.Version) int {
+	at := 1 + sort.Search(len(v.list.cands), func(i int) bool { return v.list.cands[i].Version.Compare(w) >= 0 })
+	choice := v.cur
+	if finals := withoutNone(v.cur.minus(v.list.pre)); !finals.empty() {
+		choice = finals
+	}
+	best := -1
+	for i := choice.next(1); i > 0; i = choice.next(i + 1) {
+		if best < 0 || abs(i-at) <= abs(best-at) {
+			best = i
+		}
+	}
+	return best
+}
+
+func abs(n int) int { return max(n, -n) }
 
 // clashes: deciding v would break c.
 func (a *attempt) clashes(c *incompat, v *variable) bool {

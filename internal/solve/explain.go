@@ -37,6 +37,8 @@ func (s *solver) explain(proof *incompat) error {
 	b.WriteString(s.headline(core, leaves))
 	b.WriteString("\n")
 	b.WriteString(n.text())
+	c.proof = b.String()
+	c.restsOn(core, leaves)
 	for _, hint := range s.hints(leaves, c) {
 		b.WriteString("\nHint: " + hint)
 	}

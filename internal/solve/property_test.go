@@ -115,7 +115,7 @@ func (p problem) exhaustive(allowed func(map[string]Candidate) bool) bool {
 			return allowed(chosen)
 		}
 		for _, c := range p.u.cands[missing] {
-			if c.RequiresPython != "" || p.u.fail[missing+" "+c.Version.String()] != nil && !p.keeps(missing) {
+			if c.RequiresPython != "" && p.req.Env.PythonVersion != "3.12" || p.u.fail[missing+" "+c.Version.String()] != nil && !p.keeps(missing) {
 				continue
 			}
 			chosen[missing] = c
@@ -181,15 +181,16 @@ func (p problem) closure(chosen map[string]Candidate) (extras map[string]map[str
 
 // overrides tells whether a name is overridden.
 func (p problem) overrides(name string) bool {
-	return len(p.req.Overrides) > 0 && p.req.Overrides[0].Req.Key() == name
+	return slices.ContainsFunc(p.req.Overrides, func(o Root) bool { return o.Req.Key() == name })
 }
 
-// counts is what an override, one at most, makes of a requirement.
+// counts is what an override, one a name at most, makes of a requirement.
 func (p problem) counts(r pep508.Requirement) (pep508.Requirement, bool) {
-	if !p.overrides(r.Key()) {
+	i := slices.IndexFunc(p.req.Overrides, func(o Root) bool { return o.Req.Key() == r.Key() })
+	if i < 0 {
 		return r, true
 	}
-	o := p.req.Overrides[0].Req
+	o := p.req.Overrides[i].Req
 	r.Specifiers, r.Extras = o.Specifiers, slices.Concat(r.Extras, o.Extras)
 	return r, o.Marker.Eval(p.req.Env, "")
 }

@@ -39,6 +39,8 @@ type Request struct {
 	// KeepUnknown keeps a version that the user pins (== or ===) although the Source cannot
 	// tell what it requires: Chosen.Unknown says why. Otherwise that rules it out.
 	KeepUnknown bool
+
+	near map[string]pep440.Version // of these packages, versions close to this one go first
 }
 
 // Edge is one requirement that holds in the solution.

@@ -41,6 +41,8 @@ type solver struct {
 	limit int // conflicts of one attempt
 	// pinned names what a line of the user pins to one version.
 	pinned map[string]bool
+	// unexplained: nobody reads the Conflict.
+	unexplained bool
 }
 
 func compareRoots(a, b Root) int {
@@ -69,6 +71,8 @@ func (s *solver) solve() (Solution, error) {
 			return Solution{}, err
 		case proof != nil && fallback != nil:
 			return *fallback, nil
+		case proof != nil && s.unexplained:
+			return Solution{}, &Conflict{}
 		case proof != nil:
 			return Solution{}, s.explain(proof)
 		}
