@@ -89,7 +89,7 @@ func (a *app) printError(err error, code int) {
 	if a.global.json && !as[silent](err) {
 		doc := map[string]any{"event": "error", "message": err.Error(), "exit": code}
 		if conflict, ok := errors.AsType[*solve.Conflict](err); ok {
-			doc["requirements"] = conflictRequirements(conflict)
+			doc["requirements"], doc["changes"] = conflictRequirements(conflict), changesOf(conflict)
 		}
 		_ = a.printJSON(doc)
 	}

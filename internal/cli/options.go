@@ -300,6 +300,10 @@ func (a *app) openPipelines(ctx context.Context, o projectOptions, report func(p
 	var all []*pipeline.Pipeline
 	for _, t := range targets {
 		cfg.Target = t
+		if cfg.Pythons, err = a.otherPythons(t, o.python != ""); err != nil {
+			closeAll(all)
+			return nil, err
+		}
 		if o.keep != nil {
 			cfg.Keep = o.keep.Target(t.Name)
 		}

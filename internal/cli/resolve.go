@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"reqpm/internal/pipeline"
-	"reqpm/internal/solve"
 )
 
 func (a *app) newResolveCommand() *cobra.Command {
@@ -48,26 +46,6 @@ type resolved struct {
 	Warnings []string          `json:"warnings,omitempty"`
 	Conflict *conflictJSON     `json:"conflict"`
 	Error    string            `json:"error,omitempty"` // why there is no answer for this target
-}
-
-type conflictJSON struct {
-	Message      string                `json:"message"`
-	Requirements []conflictRequirement `json:"requirements"`
-}
-
-type conflictRequirement struct {
-	Text    string `json:"text"`
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Package string `json:"package,omitempty"` // who asks, when it is no line of the user's own
-}
-
-func conflictRequirements(c *solve.Conflict) []conflictRequirement {
-	list := []conflictRequirement{}
-	for _, o := range c.Origins {
-		list = append(list, conflictRequirement{Text: o.Text, File: o.File, Line: o.Line, Package: strings.TrimSpace(o.Package + " " + o.Version)})
-	}
-	return list
 }
 
 func (a *app) runResolve(ctx context.Context, o projectOptions, where string) error {
@@ -121,18 +99,6 @@ func resolvedJSON(answer pipeline.Answer) resolved {
 	}
 	r.Packages, r.Warnings = answer.Prepared.Lock.Packages, answer.Prepared.Lock.Warnings
 	return r
-}
-
-// conflictOf is the answer "no solution" in JSON, nil for other errors.
-func conflictOf(err error) *conflictJSON {
-	if c, ok := errors.AsType[*solve.Conflict](err); ok {
-		return &conflictJSON{c.Message, conflictRequirements(c)}
-	}
-	if c, ok := errors.AsType[*pipeline.PythonError](err); ok {
-		text := c.Project + " requires Python " + c.Requires
-		return &conflictJSON{c.Error(), []conflictRequirement{{Text: text, File: c.At.File, Line: c.At.Line}}}
-	}
-	return nil
 }
 
 // printSet is the table of one target.

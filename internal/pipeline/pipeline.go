@@ -24,6 +24,7 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pep508"
 	"reqpm/internal/reqfile"
+	"reqpm/internal/solve"
 	"reqpm/internal/target"
 )
 
@@ -52,6 +53,9 @@ type Config struct {
 	Constraints []pep508.Requirement
 	// Overrides count in place of every other requirement on their names, whoever makes it.
 	Overrides []pep508.Requirement
+	// Pythons are what could be chosen in place of the target's Python, for people to whom it
+	// gives no solution.
+	Pythons []solve.PythonChoice
 	// BuildConstraints restrict the versions of build tools, as pip's --build-constraint does.
 	BuildConstraints []pep508.Requirement
 	// DropBuildRequirements names requirements (PEP 503) that are left out of every build: some

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
@@ -107,7 +108,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.keptVersions()}
 	solution, err := p.solvePinned(ctx, p.choices(), request, in.Set.Locks)
 	if err != nil {
-		return nil, p.misfit(err)
+		return nil, p.mend(ctx, request, p.misfit(err))
 	}
 	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Packages: []Locked{}, Warnings: solution.Warnings}
 	if in.Project != nil {
@@ -150,6 +151,23 @@ func (p *Pipeline) overrides(set reqfile.Set) []solve.Root {
 		}
 	}
 	return roots
+}
+
+// mendTime bounds the search for changes that would help where there is no solution.
+const mendTime = 30 * time.Second
+
+// mend adds to a conflict the changes that are proven to help; any other error stays as it is.
+func (p *Pipeline) mend(ctx context.Context, request solve.Request, err error) error {
+	conflict, ok := errors.AsType[*solve.Conflict](err)
+	if !ok {
+		return err
+	}
+	p.stage("resolve", "no solution; try single changes of what was asked")
+	ctx, cancel := context.WithTimeout(ctx, mendTime)
+	defer cancel()
+	// What was proven until time ran out is worth saying.
+	conflict.Changes, _ = solve.Mend(ctx, p.from, request, conflict, solve.MendOptions{Pythons: p.cfg.Pythons})
+	return err
 }
 
 // PythonError: the project itself says that the target's Python will not do. It is said before
