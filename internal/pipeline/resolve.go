@@ -175,6 +175,7 @@ func (p *Pipeline) mend(ctx context.Context, request solve.Request, err error) e
 type PythonError struct {
 	Project, Requires, Have string
 	At                      reqfile.Position
+	Instead                 []string // the options that choose a Python which would do
 }
 
 func (e *PythonError) Error() string {
@@ -182,7 +183,11 @@ func (e *PythonError) Error() string {
 	if e.At.File != "" {
 		where = fmt.Sprintf("%s:%d: ", e.At.File, e.At.Line)
 	}
-	return fmt.Sprintf("%s%s needs Python %s, the target has %s; choose a target with a newer Python stack (reqpm targets)", where, e.Project, e.Requires, e.Have)
+	instead := "choose a target with another Python stack (reqpm targets)"
+	if len(e.Instead) > 0 {
+		instead = strings.Join(e.Instead, " or ") + " has one that would do"
+	}
+	return fmt.Sprintf("%s%s needs Python %s, the target has %s; %s", where, e.Project, e.Requires, e.Have, instead)
 }
 
 // checkPython holds the project's own requires-python against the target.
@@ -193,7 +198,13 @@ func (p *Pipeline) checkPython(in Input) error {
 		if err != nil || haveErr != nil || spec.Contains(have) {
 			return nil
 		}
-		return &PythonError{Project: name, Requires: requires, Have: have.String(), At: at}
+		refused := &PythonError{Project: name, Requires: requires, Have: have.String(), At: at}
+		for _, other := range p.cfg.Pythons {
+			if v, err := pep440.Parse(other.Env.PythonFullVersion); err == nil && spec.Contains(v) && len(refused.Instead) < 3 {
+				refused.Instead = append(refused.Instead, other.Text)
+			}
+		}
+		return refused
 	}
 	if pr := in.Set.Project; pr != nil {
 		if err := check(cmp.Or(pr.Name, "the project"), pr.RequiresPython, pr.Position); err != nil {

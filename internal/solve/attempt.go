@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -194,6 +195,7 @@ func (a *attempt) addRoots() (*incompat, error) {
 			a.f.look(r.Req)
 		}
 	}
+	var impossible *incompat // told when all lines are known: the Python may rule some out, too
 	for i := range a.roots {
 		r := &a.roots[i]
 		if r.Constraint {
@@ -209,7 +211,8 @@ func (a *attempt) addRoots() (*incompat, error) {
 		c := &incompat{kind: kindRoot, origin: &r.Origin, req: r.Req, by: r.by, to: v, dead: -1}
 		c.with(v, v.full.minus(v.list.matching(r.Req.Specifiers)))
 		if c.withoutTrivial(); len(c.terms) == 0 {
-			return c, nil
+			impossible = cmp.Or(impossible, c)
+			continue
 		}
 		a.add(c)
 		for _, extra := range r.Req.Extras {
@@ -222,7 +225,7 @@ func (a *attempt) addRoots() (*incompat, error) {
 			a.add(ec)
 		}
 	}
-	return nil, nil
+	return impossible, nil
 }
 
 // add makes c take part, and has its variables looked at.

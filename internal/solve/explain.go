@@ -24,22 +24,27 @@ func (s *solver) explain(proof *incompat) error {
 		return err
 	}
 	s.f.freeze()
-	core := s.core(proof)
-	if short := s.ask(core, mode{known: true, allAtOnce: true}, nil); short != nil {
-		proof = short
-	}
-	leaves := leavesOf(proof)
-	c := &Conflict{Origins: origins(leaves)}
 	n := newNarrative(s.f.py)
-	n.tell(proof)
+	core, leaves, headline := s.pythonFirst(n)
+	about := core // what another Python must admit
+	if core == nil {
+		core = s.core(proof)
+		if short := s.ask(core, mode{known: true, allAtOnce: true}, nil); short != nil {
+			proof = short
+		}
+		leaves = leavesOf(proof)
+		n.tell(proof)
+		headline = s.headline(core, leaves)
+	}
+	c := &Conflict{Origins: origins(leaves)}
 
 	var b strings.Builder
-	b.WriteString(s.headline(core, leaves))
+	b.WriteString(headline)
 	b.WriteString("\n")
 	b.WriteString(n.text())
 	c.proof = b.String()
 	c.restsOn(core, leaves)
-	for _, hint := range s.hints(leaves, c) {
+	for _, hint := range s.hints(leaves, about, c) {
 		b.WriteString("\nHint: " + hint)
 	}
 	c.Message = b.String()
@@ -65,18 +70,7 @@ func (s *solver) ask(roots []Root, m mode, change func(*attempt)) *incompat {
 // rests on is a good beginning; each root of it that turns out not to be needed is
 // then left out.
 func (s *solver) core(proof *incompat) []Root {
-	used := map[*Origin]bool{}
-	for _, l := range leavesOf(proof) {
-		if l.origin != nil {
-			used[l.origin] = true
-		}
-	}
-	var core []Root
-	for i := range s.roots {
-		if used[&s.roots[i].Origin] {
-			core = append(core, s.roots[i])
-		}
-	}
+	core := used(s.roots, leavesOf(proof))
 	if len(core) > maxCoreRoots || s.ask(core, mode{known: true}, nil) == nil {
 		return core
 	}
@@ -87,6 +81,23 @@ func (s *solver) core(proof *incompat) []Root {
 		}
 	}
 	return core
+}
+
+// used are the roots among the facts of a proof that was made from them.
+func used(roots []Root, leaves []*incompat) []Root {
+	from := map[*Origin]bool{}
+	for _, l := range leaves {
+		if l.origin != nil {
+			from[l.origin] = true
+		}
+	}
+	var list []Root
+	for i := range roots {
+		if from[&roots[i].Origin] {
+			list = append(list, roots[i])
+		}
+	}
+	return list
 }
 
 // leavesOf are the facts a proof rests on, each once, in the order first used.
@@ -143,8 +154,8 @@ func origins(leaves []*incompat) []Origin {
 	return all[:min(len(all), maxOrigins)]
 }
 
-// headline names who cannot be satisfied together.
-func (s *solver) headline(core []Root, leaves []*incompat) string {
+// naming says whose requirements are meant: lines in order of the files, constraints last.
+func naming(core []Root) []string {
 	core = slices.Clone(core)
 	slices.SortStableFunc(core, func(a, b Root) int {
 		if a.Constraint != b.Constraint {
@@ -159,6 +170,12 @@ func (s *solver) headline(core []Root, leaves []*incompat) string {
 	if len(who) > 4 {
 		who = append(who[:4], fmt.Sprintf("%d more requirements", len(who)-4))
 	}
+	return who
+}
+
+// headline names who cannot be satisfied together.
+func (s *solver) headline(core []Root, leaves []*incompat) string {
+	who := naming(core)
 	switch len(who) {
 	case 0:
 		return "The requirements cannot hold together:"

@@ -62,6 +62,11 @@ func TestExplanations(t *testing.T) {
 			roots:    "django>=6", python: "3.12",
 		},
 		{
+			name:     "Python rules out several lines",
+			universe: "django 6.0 py>=3.12:\n numpy 2.4 py>=3.13:\n flask 3.0: nosuch\n other 1.0:",
+			roots:    "django==6.0\nflask\nnumpy\nother==7\n-c numpy>=2", python: "3.13",
+		},
+		{
 			name:     "Python rules out a dependency",
 			universe: "app 1.0: numpy>=2.3\n numpy 2.2 py>=3.10:\n numpy 2.3 py>=3.13:\n numpy 2.4 py>=3.14:",
 			roots:    "app", python: "3.13",

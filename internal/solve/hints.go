@@ -7,15 +7,16 @@ import (
 )
 
 // hints are changes that would, by all that is known, make a solution possible.
-// It sets Conflict.Python when another Python is one.
-func (s *solver) hints(leaves []*incompat, c *Conflict) []string {
+// It sets Conflict.Python when another Python is one. about, when there is any, is all that
+// matters for that: the user's lines that the Python itself rules out.
+func (s *solver) hints(leaves []*incompat, about []Root, c *Conflict) []string {
 	rests := func(k kind) bool {
 		return slices.ContainsFunc(leaves, func(l *incompat) bool { return l.kind == k })
 	}
 	var hints []string
 	if rests(kindPython) {
-		if c.Python = s.otherPython(); c.Python != "" {
-			hints = append(hints, fmt.Sprintf("a target with Python %s would do (this one has %s).", c.Python, s.f.py.python))
+		if c.Python = s.otherPython(about); c.Python != "" {
+			hints = append(hints, fmt.Sprintf("a target with Python %s may do (this one has %s).", c.Python, s.f.py.python))
 		}
 	}
 	if rests(kindPre) {
@@ -60,8 +61,8 @@ func (s *solver) wouldTake(m mode, leaves []*incompat, k kind) string {
 }
 
 // otherPython is the minor Python nearest to the target's with which all could
-// hold: the next newer ones first, then older ones.
-func (s *solver) otherPython() string {
+// hold (or those lines in about): the next newer ones first, then older ones.
+func (s *solver) otherPython(about []Root) string {
 	release := s.f.py.python.Parts().Release
 	if len(release) < 2 || release[0] != "3" {
 		return ""
@@ -75,7 +76,7 @@ func (s *solver) otherPython() string {
 			continue
 		}
 		text := "3." + strconv.Itoa(minor+m)
-		if s.holdsWith(text) {
+		if s.holdsWith(text, about) {
 			return text
 		}
 	}
@@ -84,11 +85,16 @@ func (s *solver) otherPython() string {
 
 // holdsWith asks for a late patch release of a minor Python, since some packages
 // leave out early ones.
-func (s *solver) holdsWith(python string) bool {
+func (s *solver) holdsWith(python string, about []Root) bool {
 	env := s.req.Env
 	env.PythonVersion, env.PythonFullVersion = python, python+".20"
 	env.ImplementationVersion = env.PythonFullVersion
 	roots := s.req.rootsFor(env)
+	if about != nil {
+		roots = slices.DeleteFunc(roots, func(r Root) bool {
+			return !slices.ContainsFunc(about, func(a Root) bool { return a.Req.Key() == r.Req.Key() })
+		})
+	}
 	var last *attempt
 	proof := s.ask(roots, mode{known: true}, func(a *attempt) {
 		a.env, a.py = env, newPythonCheck(env)

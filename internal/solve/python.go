@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"fmt"
 	"sync"
 
 	"reqpm/internal/pep440"
@@ -55,4 +56,63 @@ func (c *pythonCheck) allows(requires string) bool {
 		c.known[requires] = ok
 	}
 	return ok
+}
+
+// maxRuledOut bounds the packages of which is told that the Python rules them out.
+const maxRuledOut = 50
+
+// pythonFirst finds what the user himself asks for and the target's Python rules out: a
+// dead end whatever else is true, so it is told before any other clash, and all of it
+// at once. n tells it; core is nil when there is no such thing.
+func (s *solver) pythonFirst(n *narrative) (core []Root, leaves []*incompat, headline string) {
+	var names []string
+	for _, r := range s.roots {
+		name := r.Req.Key()
+		if r.Constraint || len(names) > 0 && names[len(names)-1] == name || len(names) == maxRuledOut || !s.ruledOut(name) {
+			continue
+		}
+		var lines []Root
+		for _, o := range s.roots {
+			if o.Req.Key() == name {
+				lines = append(lines, o)
+			}
+		}
+		proof := s.ask(lines, mode{known: true, allAtOnce: true}, nil)
+		if proof == nil {
+			continue // an extra's doing
+		}
+		names = append(names, name)
+		rests := leavesOf(proof)
+		core = append(core, used(lines, rests)...)
+		leaves = append(leaves, rests...)
+		n.tell(proof)
+	}
+	if len(names) > 1 {
+		return core, leaves, fmt.Sprintf("Python %s is ruled out by %s:", s.f.py.python, list(naming(core)))
+	}
+	return core, leaves, s.headline(core, leaves)
+}
+
+// ruledOut: there are versions of a package that fit all the user says of it, and none of
+// these admits the Python.
+func (s *solver) ruledOut(name string) bool {
+	vs, err := s.f.versions(s.ctx, name)
+	if err != nil {
+		return false
+	}
+	match := vs.all()
+	for _, r := range s.roots {
+		if r.Req.Key() == name {
+			match = match.and(vs.matching(r.Req.Specifiers))
+		}
+	}
+	if match.empty() {
+		return false
+	}
+	for i := match.next(1); i > 0; i = match.next(i + 1) {
+		if s.f.py.allows(vs.cands[i-1].RequiresPython) {
+			return false
+		}
+	}
+	return true
 }
