@@ -138,14 +138,14 @@ func (p *Pipeline) graph(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.Plan, 
 	var nodes []plan.Node
 	var edges []plan.Edge
 	for id, b := range builds {
-		n := plan.Node{ID: id, Name: b.name, Version: b.version, Runtime: b.runtime, Native: b.record.Sdist.Native.Any(), Decision: plan.Build, Root: b.rootIDs()}
+		n := plan.Node{ID: id, Name: b.name, Version: b.version, Runtime: b.runtime, Native: b.native().Any(), Decision: plan.Build, Root: b.rootIDs()}
 		switch {
 		case b.err != nil:
 			n.Decision, n.Reason, n.Root = plan.Failed, b.err.Error(), nil
 		case b.cached != nil:
 			n.Decision, n.Reason = plan.Cached, "built "+b.cached.Finished.Format("2006-01-02 15:04")
 		}
-		n.Seconds = p.history.expect(b.name, b.record.Sdist.Native, n.Decision)
+		n.Seconds = p.history.expect(b.name, b.native(), n.Decision)
 		nodes = append(nodes, n)
 		edges = append(edges, b.edges...)
 		edges = append(edges, toolEdges(b.root)...)

@@ -83,6 +83,27 @@ func (p *Pipeline) archPath(f index.File) string {
 	return filepath.Join(p.paths.facts(), "arch", fileKey(f)+"-"+p.cfg.Target.Name+"-"+p.cfg.Target.Python.Minor()+".json")
 }
 
+// pureTools are build tools that can leave out compiling themselves, by what tells them so.
+// Cython compiled takes minutes to build, and saves seconds where it is used.
+var pureTools = map[string]string{"cython": "NO_CYTHON_COMPILE=true"}
+
+// pureTool is the variable that makes b a pure package: only a build tool is, what is published is
+// built as its authors mean it.
+func (b *pkgBuild) pureTool() string {
+	if b.runtime || b.file.Kind == index.Wheel {
+		return ""
+	}
+	return pureTools[b.name]
+}
+
+// native are the compiled parts that the build of b makes.
+func (b *pkgBuild) native() sdist.Native {
+	if b.pureTool() != "" {
+		return sdist.Native{}
+	}
+	return b.record.Sdist.Native
+}
+
 // learnArch notes what a build showed and writes the spec again.
 func (p *Pipeline) learnArch(ctx context.Context, b *pkgBuild, seen *archError) error {
 	if err := writeJSONBy(p.paths.tmp(), p.archPath(b.file), archRecord{Noarch: seen.noarch, NoDebug: seen.noDebug}); err != nil {
@@ -123,7 +144,7 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	for _, warning := range out.Warnings {
 		p.cfg.Log.Warn("spec", "package", b.id, "warning", warning)
 	}
-	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided || in.Wheel}
+	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided || in.Wheel || b.pureTool() != ""}
 	b.spec.sources = []sourceFile{{name: b.file.Filename, path: archive, sha256: fileKey(b.file)}}
 	if slices.Contains(out.Sources, sdist.DriverName) {
 		b.spec.sources = append(b.spec.sources, sourceFile{name: sdist.DriverName, data: sdist.Driver(), sha256: digest(string(sdist.Driver()))})
@@ -163,6 +184,11 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 	in := spec.Input{
 		Target: t, Facts: b.record.Sdist, Metadata: b.meta, Overridden: b.overridden, SHA256: b.record.SHA256, License: b.record.License,
 		BuildRequires: rootRequirements(b), Env: sdist.SCMEnv(b.version), UploadTime: b.file.UploadTime,
+	}
+	if variable := b.pureTool(); variable != "" {
+		noarch := true
+		in.Noarch, in.Env = &noarch, append(in.Env, variable)
+		in.Facts.Native = sdist.Native{}
 	}
 	for _, r := range p.macroNeeds(b.name) {
 		if deps, err := rpmname.Requires(t, r); err == nil {
