@@ -36,9 +36,15 @@ the same command goes on from there.
   reqpm build ./checkout -r requirements/base.txt -r requirements/prod.txt --target el9
   reqpm build . --proof-command 'python3 -m app --version'`,
 		Args: maxOneArg,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runBuild(cmd.Context(), o, firstArg(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.follow(cmd.Context(), &o.projectOptions, firstArg(args), false); err != nil {
+				return err
+			}
+			return a.runBuild(cmd.Context(), o, firstArg(args))
+		},
 	}
 	o.register(cmd)
+	o.registerLocked(cmd)
 	o.registerBuild(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "name of the project's repository (default: from the address)")

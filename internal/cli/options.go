@@ -16,6 +16,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"reqpm/internal/builder"
 	"reqpm/internal/builder/chroot"
@@ -53,6 +54,10 @@ type projectOptions struct {
 	keep    *lockfile.File // an earlier lock, whose versions are taken again where they fit
 	upgrade []string       // but for these
 	locked  *lockfile.File // the lock to follow
+
+	lockPath string
+	flags    *pflag.FlagSet // of the command
+	deciding []string       // flags that decide what is locked
 }
 
 func (o *projectOptions) register(cmd *cobra.Command) {
@@ -77,6 +82,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
 	f.StringArrayVar(&o.dropBuild, "drop-build-requirement", nil, "leave NAME out of every build's requirements; repeatable")
 	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: local (file:///…), loopback (loopback and private addresses), http")
+	o.remember(cmd)
 }
 
 func (o *projectOptions) registerTargets(cmd *cobra.Command) {

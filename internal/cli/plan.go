@@ -33,9 +33,15 @@ builds already has, and the longest chain. Nothing is built.
   reqpm plan ./checkout --dot - | dot -Tpdf -o plan.pdf
   reqpm plan ./checkout --json`,
 		Args: maxOneArg,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runPlan(cmd.Context(), o, firstArg(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.follow(cmd.Context(), &o.projectOptions, firstArg(args), false); err != nil {
+				return err
+			}
+			return a.runPlan(cmd.Context(), o, firstArg(args))
+		},
 	}
 	o.register(cmd)
+	o.registerLocked(cmd)
 	o.registerBuild(cmd)
 	cmd.Flags().StringVar(&o.dot, "dot", "", "write the graph for Graphviz to FILE, - for stdout")
 	cmd.Flags().StringVar(&o.svg, "svg", "", "write the graph as a picture to FILE, - for stdout")

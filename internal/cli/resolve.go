@@ -30,10 +30,14 @@ with --target all, the answer is one table: where versions differ, it says why.
 			if cmd.Flags().Changed("python") && cmd.Flags().Changed("target") {
 				return usagef("--python stands in place of --target: give one of them")
 			}
+			if err := a.follow(cmd.Context(), &o, firstArg(args), true); err != nil {
+				return err
+			}
 			return a.runResolve(cmd.Context(), o, firstArg(args))
 		},
 	}
 	o.register(cmd)
+	o.registerLocked(cmd)
 	cmd.Flags().StringVar(&o.python, "python", "", "resolve for Python X.Y in place of the target's own")
 	return cmd
 }

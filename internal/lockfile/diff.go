@@ -78,14 +78,9 @@ func diffProject(a, b Project) []string {
 
 // DiffOptions names the options that are not the same.
 func DiffOptions(a, b Options) []string {
-	var d []string
-	was, is := a.all(), b.all()
-	for i := range was {
-		if !slices.Equal(was[i].list, is[i].list) {
-			d = append(d, fmt.Sprintf("option %s is %s, was %s", was[i].key, listed(is[i].list), listed(was[i].list)))
-		}
-	}
-	return d
+	return diffMaps(a, b, func(key string, was, is []string) string {
+		return fmt.Sprintf("option --%s is %s, was %s", key, listed(is), listed(was))
+	})
 }
 
 func listed(list []string) string {

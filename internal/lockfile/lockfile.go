@@ -34,22 +34,9 @@ type Project struct {
 	Requires       []string `toml:"requires"` // Requires-Dist as written, sorted
 }
 
-// Options are what the user chose beside the files, as far as it decides what is locked. Absent ones
-// are not written.
-type Options struct {
-	Files                 []string `toml:"requirement-files"`
-	ConstraintFiles       []string `toml:"constraint-files"`
-	Extras                []string `toml:"extras"`
-	Groups                []string `toml:"groups"`
-	Ignore                []string `toml:"ignore"`
-	Constraints           []string `toml:"constraints"`
-	Overrides             []string `toml:"overrides"`
-	AllowWheel            []string `toml:"allow-wheel"`
-	BuildConstraints      []string `toml:"build-constraints"`
-	DropBuildRequirements []string `toml:"drop-build-requirements"`
-	NoProject             bool     `toml:"no-project"`
-	ExcludeNewer          string   `toml:"exclude-newer"`
-}
+// Options are what the user chose beside the files, as far as it decides what is locked: the values of
+// flags by their names.
+type Options map[string][]string
 
 // Target is the set of one target.
 type Target struct {
@@ -99,7 +86,7 @@ const (
 // Edge is one requirement that put a package into the set.
 type Edge struct {
 	Kind        string `toml:"edge"` // toplevel, install, build-system, build-backend
-	From        string `toml:"from"` // "name version", the project itself without its version; "" for a line of the user's own
+	From        string `toml:"from"` // name; for build tools "name version", as there may be several; "" for a line of the user's own
 	Requirement string `toml:"requirement"`
 	File        string `toml:"file"`
 	Line        int    `toml:"line"`
@@ -129,29 +116,4 @@ func (t *Target) Package(name string) *Package {
 		}
 	}
 	return nil
-}
-
-// option is one of Options under the key it is written with.
-type option struct {
-	key    string
-	list   []string
-	single bool // a text or true, not a list
-}
-
-// all lists every option in the order of the file.
-func (o Options) all() []option {
-	var noProject, newer []string
-	if o.NoProject {
-		noProject = []string{"true"}
-	}
-	if o.ExcludeNewer != "" {
-		newer = []string{o.ExcludeNewer}
-	}
-	return []option{
-		{"requirement-files", o.Files, false}, {"constraint-files", o.ConstraintFiles, false},
-		{"extras", o.Extras, false}, {"groups", o.Groups, false}, {"ignore", o.Ignore, false},
-		{"constraints", o.Constraints, false}, {"overrides", o.Overrides, false}, {"allow-wheel", o.AllowWheel, false},
-		{"build-constraints", o.BuildConstraints, false}, {"drop-build-requirements", o.DropBuildRequirements, false},
-		{"no-project", noProject, true}, {"exclude-newer", newer, true},
-	}
 }

@@ -18,15 +18,15 @@ func example() File {
 			Files:   []Input{{"requirements.txt", sum("b")}, {"pyproject.toml", sum("a")}},
 			Project: &Project{Name: "hello-web", RequiresPython: ">=3.9", Requires: []string{"waitress", "flask<4,>=3.0"}},
 		},
-		Options: Options{Files: []string{"requirements.txt"}, Extras: []string{"fast"}, Constraints: []string{"jinja2<4"}, ExcludeNewer: "2026-06-01T00:00:00Z", NoProject: false},
+		Options: Options{"requirement": {"requirements.txt"}, "extra": {"fast"}, "constrain": {"jinja2<4", "werkzeug<4"}, "exclude-newer": {"2026-06-01T00:00:00Z"}},
 		Targets: []Target{{
 			Name: "el9", Python: "3.12.9", Arch: "x86_64",
 			Packages: []Package{
 				{Name: "waitress", Version: "3.0.2", Decision: NoSource, Index: "index", Artifact: Artifact{Filename: "waitress-3.0.2-py3-none-any.whl", Kind: "wheel", SHA256: sum("d")},
-					RequiredBy: []Edge{{Kind: "install", From: "hello-web 2.1", Requirement: "waitress"}}},
+					RequiredBy: []Edge{{Kind: "install", From: "hello-web", Requirement: "waitress"}}},
 				{Name: "flask", Version: "3.1.3", Extras: []string{"dotenv", "async"}, Decision: Build, Index: "index", Artifact: Artifact{Filename: "flask-3.1.3.tar.gz", Kind: "sdist", SHA256: sum("c")},
 					RequiredBy: []Edge{
-						{Kind: "install", From: "hello-web 2.1", Requirement: "flask<4,>=3.0"},
+						{Kind: "install", From: "hello-web", Requirement: "flask<4,>=3.0"},
 						{Kind: "toplevel", Requirement: `flask[async]; python_version > "3.8"`, File: "requirements.txt", Line: 2},
 					}},
 				{Name: "tool-of-ours", Version: "0.1.post3", Decision: Build, Artifact: Artifact{Filename: "tool_of_ours-0.1.post3.tar.gz", Kind: "sdist", SHA256: sum("e"), URL: "https://git.example.org/tool.git", Commit: strings.Repeat("1", 40), Subdirectory: "python"},
@@ -149,7 +149,7 @@ func TestDiffIsForPeople(t *testing.T) {
 	a, b := example(), example()
 	b.Inputs.Files[0].SHA256 = sum("0")
 	b.Inputs.Project.Requires = []string{"flask<4,>=3.0", "pytz"}
-	b.Options.Extras = nil
+	delete(b.Options, "extra")
 	b.Targets = b.Targets[:1]
 	p := b.Targets[0].Packages
 	p[0].Version, p[1].Artifact.SHA256 = "3.0.3", sum("9")
@@ -158,7 +158,7 @@ func TestDiffIsForPeople(t *testing.T) {
 		"input requirements.txt has changed",
 		"the project requires pytz",
 		"the project does not require waitress any more",
-		"option extras is not given, was fast",
+		"option --extra is not given, was fast",
 		"target el8-py36 is gone",
 		"el9: flask 3.1.3 comes from another file: flask-3.1.3.tar.gz sha256 999999999999…, was flask-3.1.3.tar.gz sha256 cccccccccccc…",
 		"el9: new-one 1.0 is new",

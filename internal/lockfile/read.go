@@ -90,6 +90,10 @@ func check(data []byte, f File) error {
 		c.at("[inputs.project]", 0)
 		c.name(p.Name)
 	}
+	c.at("[options]", 0)
+	for key := range f.Options {
+		c.want(key, optionRE.MatchString(key), "%q is no option", key)
+	}
 	packages, tools, roots := 0, 0, 0
 	for i, t := range f.Targets {
 		c.at("[[target]]", i)
@@ -171,6 +175,7 @@ func (r BuildRoot) key() string { return strings.Join(r.Requires, "\n") }
 
 var (
 	nameRE   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+	optionRE = regexp.MustCompile(`^[a-z][a-z-]*$`)
 	digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 

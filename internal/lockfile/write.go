@@ -3,6 +3,7 @@ package lockfile
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -70,23 +71,11 @@ func (w *writer) short(key string, list []string) {
 }
 
 func (w *writer) options(o Options) {
-	head := false
-	for _, opt := range o.all() {
-		if len(opt.list) == 0 {
-			continue
-		}
-		if !head {
-			w.table("[options]")
-			head = true
-		}
-		switch {
-		case opt.key == "no-project":
-			w.line(opt.key, "true")
-		case opt.single:
-			w.text(opt.key, opt.list[0])
-		default:
-			w.short(opt.key, opt.list)
-		}
+	if len(o) > 0 {
+		w.table("[options]")
+	}
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		w.short(key, o[key])
 	}
 }
 
@@ -169,6 +158,11 @@ func (f File) sorted() File {
 		p := *f.Inputs.Project
 		p.Requires = slices.Sorted(slices.Values(p.Requires))
 		f.Inputs.Project = &p
+	}
+	f.Options = maps.Clone(f.Options)
+	maps.DeleteFunc(f.Options, func(_ string, values []string) bool { return len(values) == 0 })
+	if len(f.Options) == 0 {
+		f.Options = nil
 	}
 	f.Targets = sortedBy(f.Targets, func(a, b Target) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range f.Targets {

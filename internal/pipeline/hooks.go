@@ -120,7 +120,7 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement) (solv
 			s.err = err
 			return
 		}
-		s.solution, s.err = solve.Solve(ctx, from, solve.Request{Roots: roots, Env: h.p.cfg.Target.Env()})
+		s.solution, s.err = solve.Solve(ctx, from, solve.Request{Roots: roots, Env: h.p.cfg.Target.Env(), Prefer: h.p.keptTools(texts)})
 	})
 	return s.solution, s.err
 }

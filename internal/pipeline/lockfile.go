@@ -143,16 +143,39 @@ func (p *Pipeline) toolChoices(requires []string) (solve.Source, error) {
 	if t == nil || len(t.BuildRoots) == 0 {
 		return p.from, nil
 	}
+	versions := rootVersions(t, requires)
+	if versions == nil {
+		return nil, &LockError{[]string{"it has no build root for " + strings.Join(requires, ", ")}}
+	}
+	return only{p.from, versions}, nil
+}
+
+// rootVersions is a lock's choice for one build root by name, nil when it has none.
+func rootVersions(t *lockfile.Target, requires []string) map[string]string {
 	i := slices.IndexFunc(t.BuildRoots, func(r lockfile.BuildRoot) bool { return slices.Equal(r.Requires, requires) })
 	if i < 0 {
-		return nil, &LockError{[]string{"it has no build root for " + strings.Join(requires, ", ")}}
+		return nil
 	}
 	versions := map[string]string{}
 	for _, id := range t.BuildRoots[i].Packages {
 		name, version, _ := strings.Cut(id, " ")
 		versions[name] = version
 	}
-	return only{p.from, versions}, nil
+	return versions
+}
+
+// keptTools are the versions that the lock before has for one build root.
+func (p *Pipeline) keptTools(requires []string) map[string]pep440.Version {
+	if p.cfg.Keep == nil {
+		return nil
+	}
+	versions := map[string]pep440.Version{}
+	for name, text := range rootVersions(p.cfg.Keep, requires) {
+		if v, err := pep440.Parse(text); err == nil && !slices.Contains(p.cfg.Upgrade, name) {
+			versions[name] = v
+		}
+	}
+	return versions
 }
 
 // misfit makes a conflict among the versions of a lock what it is: a lock that does not fit.
@@ -230,10 +253,6 @@ func (p *Pipeline) hash(ctx context.Context, f *index.File) error {
 }
 
 func (p *Pipeline) lockedPackages(lock *Lock) []lockfile.Package {
-	version := map[string]string{}
-	for _, l := range lock.Packages {
-		version[l.Name] = l.Version
-	}
 	var list []lockfile.Package
 	for _, l := range lock.Packages {
 		pkg := lockfile.Package{Name: l.Name, Version: l.Version, Extras: l.Extras, Decision: p.lockedDecision(l.Name, l.file), Index: l.file.Index,
@@ -242,8 +261,7 @@ func (p *Pipeline) lockedPackages(lock *Lock) []lockfile.Package {
 			pkg.Artifact.URL, pkg.Artifact.Commit, pkg.Artifact.Subdirectory = ref.URL, ref.Commit, ref.Subdirectory
 		}
 		for _, by := range l.RequiredBy {
-			pkg.RequiredBy = append(pkg.RequiredBy, lockfile.Edge{Kind: string(by.Edge), Requirement: by.Requirement, File: by.File, Line: by.Line,
-				From: strings.TrimSpace(by.Name + " " + version[by.Name])}) // the project's own version is not recorded
+			pkg.RequiredBy = append(pkg.RequiredBy, lockfile.Edge{Kind: string(by.Edge), Requirement: source.Redacted(by.Requirement), File: by.File, Line: by.Line, From: by.Name})
 		}
 		list = append(list, pkg)
 	}
