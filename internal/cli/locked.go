@@ -153,4 +153,3 @@ func (a *app) checkout(ctx context.Context, o *projectOptions, where string) (so
 	}
 	return checkout, nil
 }
-

@@ -156,4 +156,3 @@ func targetRows(s *session, why map[string]string) [][]string {
 	}
 	return rows
 }
-

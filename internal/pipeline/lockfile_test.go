@@ -105,12 +105,14 @@ func TestLockThatDoesNotHoldTogether(t *testing.T) {
 		change func(*lockfile.Target)
 		says   string
 	}{
-		"an older version":    {func(t *lockfile.Target) { t.Packages[1].Version = "1" }, "do not satisfy what is required"},
-		"a package left out":  {func(t *lockfile.Target) { t.Packages = t.Packages[:1] }, "do not satisfy what is required"},
-		"a package too much":  {func(t *lockfile.Target) { t.Packages = append(t.Packages, lockfile.Package{Name: "odd", Version: "1"}) }, "odd 1 is gone"},
-		"another requirement": {func(t *lockfile.Target) { t.Packages[1].RequiredBy = []lockfile.Edge{{Kind: "install", From: "app", Requirement: "lib"}} }, "required by others"},
-		"another file":        {func(t *lockfile.Target) { t.Packages[1].Artifact.Filename = "lib-2.zip" }, "does not have lib-2.zip"},
-		"another hash":        {func(t *lockfile.Target) { t.Packages[1].Artifact.SHA256 = strings.Repeat("0", 64) }, "in the lock"},
+		"an older version":   {func(t *lockfile.Target) { t.Packages[1].Version = "1" }, "do not satisfy what is required"},
+		"a package left out": {func(t *lockfile.Target) { t.Packages = t.Packages[:1] }, "do not satisfy what is required"},
+		"a package too much": {func(t *lockfile.Target) { t.Packages = append(t.Packages, lockfile.Package{Name: "odd", Version: "1"}) }, "odd 1 is gone"},
+		"another requirement": {func(t *lockfile.Target) {
+			t.Packages[1].RequiredBy = []lockfile.Edge{{Kind: "install", From: "app", Requirement: "lib"}}
+		}, "required by others"},
+		"another file": {func(t *lockfile.Target) { t.Packages[1].Artifact.Filename = "lib-2.zip" }, "does not have lib-2.zip"},
+		"another hash": {func(t *lockfile.Target) { t.Packages[1].Artifact.SHA256 = strings.Repeat("0", 64) }, "in the lock"},
 	} {
 		if got := follow(c.change); !strings.Contains(got, c.says) {
 			t.Errorf("%s: %q does not say %q", name, got, c.says)
