@@ -11,7 +11,7 @@ import (
 // Cython compiles itself only where somebody gets it: as a build tool it would cost minutes.
 func TestCythonAsATool(t *testing.T) {
 	packages := []testindex.Package{{Name: "cython", Version: "3.0"}, {Name: "fast", Version: "1.0", BuildRequires: []string{"cython"}}}
-	const variable = "NO_CYTHON_COMPILE=true"
+	const variable = "NO_CYTHON_COMPILE='true'"
 	for _, test := range []struct {
 		wanted []string
 		pure   bool
