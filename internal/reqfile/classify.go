@@ -6,33 +6,6 @@ import (
 	"strings"
 )
 
-// foreignFormat names the formats that tell dependencies but are not read yet,
-// by file name; "" for others.
-func foreignFormat(base string) string {
-	switch strings.ToLower(base) {
-	case "setup.py":
-		return "setuptools' setup.py"
-	case "setup.cfg":
-		return "setuptools' setup.cfg"
-	case "pipfile":
-		return "Pipenv's Pipfile"
-	case "pipfile.lock":
-		return "Pipenv's lock file"
-	case "poetry.lock":
-		return "Poetry's lock file"
-	case "uv.lock":
-		return "uv's lock file"
-	case "pdm.lock":
-		return "PDM's lock file"
-	case "environment.yml", "environment.yaml":
-		return "a Conda environment"
-	}
-	if base == "pylock.toml" || strings.HasPrefix(base, "pylock.") && strings.HasSuffix(base, ".toml") {
-		return "a PEP 751 lock file"
-	}
-	return ""
-}
-
 // isRequirementFile goes by the names people give: requirements*.txt,
 // dev-requirements.txt, requirements/*.txt, reqs.txt, *constraints*.txt.
 func isRequirementFile(name string) bool {

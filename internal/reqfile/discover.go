@@ -21,15 +21,20 @@ const (
 
 // Discover looks through a project for files that say what it needs, and marks
 // those it would read by itself: the top folder's requirements.txt, else
-// requirements/ with base or production, else pyproject.toml's [project]. Every
-// candidate says why it was chosen or not. Chosen ones come first, then by depth
-// and name; the same tree gives the same answer. At most 500 are returned, the
-// ones nearest to the top. The error is only for a root that cannot be read.
+// requirements/ with base or production, else pyproject.toml, Pipfile, a lock
+// without its project, setup.py or setup.cfg, else the only one there is further
+// down. The lock of a chosen project is read along with it. Every candidate says
+// why it was chosen or not. Chosen ones come first, then by depth and name; the
+// same tree gives the same answer. At most 500 are returned, the ones nearest to
+// the top. The error is only for a root that cannot be read.
 func Discover(fsys fs.FS) ([]Candidate, error) {
 	if fsys == nil {
 		return nil, errors.New("reqfile: no file system to look through")
 	}
-	d := &discovery{root: confined{fsys: fsys}, names: map[string]bool{}}
+	d := &discovery{
+		root: confined{fsys: fsys}, names: map[string]bool{},
+		looked: &lookedInto{files: map[string]*node{}, spaces: map[string]*workspace{}},
+	}
 	if err := d.walk(); err != nil {
 		return nil, fmt.Errorf("looking for requirement files: %w", err)
 	}
@@ -66,13 +71,17 @@ type discovery struct {
 	names   map[string]bool // of paths
 	found   []*found
 	counted int // bytes read, included files each time
+	looked  *lookedInto
 }
 
 // found is a candidate with what the choice needs to know.
 type found struct {
 	Candidate
-	files []string // everything read with it
-	open  bool     // may be chosen
+	files  []string // everything read with it
+	open   bool     // may be chosen
+	lockOf string   // of a lock: the project it belongs to
+	nested bool     // a project below the top folder, chosen only when there is nothing else
+	static bool     // it has a [project]
 }
 
 // walk lists candidates, the top first, so that the bound drops the deepest.
@@ -117,16 +126,13 @@ func isVenv(entries []fs.DirEntry) bool {
 
 func isCandidate(name string) bool {
 	base := path.Base(name)
-	return base == "pyproject.toml" || foreignFormat(base) != "" || isRequirementFile(name)
+	f, known := formatOf(base)
+	return known && !f.any || isRequirementFile(name)
 }
 
 // look reads one candidate, counts, and rules out what cannot be chosen.
 func (d *discovery) look(name string) *found {
 	f := &found{Candidate: Candidate{Path: name}}
-	if kind := foreignFormat(path.Base(name)); kind != "" {
-		f.Why = "not read yet: " + kind
-		return f
-	}
 	if d.counted > maxCounted {
 		f.Why = "ignored: not looked into, the files before it were too large together"
 		return f
@@ -138,10 +144,22 @@ func (d *discovery) look(name string) *found {
 			return []byte("# remote files are not fetched while looking\n"), nil
 		},
 	})
-	err := r.readAll(context.Background())
+	r.looked, r.lookOnly = d.looked, true
+	format, _ := formatOf(path.Base(name))
+	var err error
+	if format.lock {
+		r.readFile(context.Background(), location{path: name}, Position{}, "", asPins)
+		err = errors.Join(r.errs...)
+	} else {
+		err = r.readAll(context.Background())
+	}
 	set := r.set
 	d.counted += r.bytes
 	f.Count, f.files = len(set.Requirements), set.Files
+	for _, l := range set.Locks {
+		f.Count += len(l.Pins)
+	}
+	f.static = d.looked.files[name].get("project").isTable()
 	if set.Project != nil {
 		f.Project = set.Project.Name
 	}
@@ -161,20 +179,26 @@ func (d *discovery) ruleOut(f *found, set Set, err error) string {
 	if place := sidePlace(f.Path); place != "" {
 		return "ignored: belongs to " + place
 	}
-	if path.Base(f.Path) == "pyproject.toml" {
+	base := path.Base(f.Path)
+	if format, known := formatOf(base); known {
 		switch {
-		case set.Project != nil && depth(f.Path) > 0:
-			return "ignored: a project of its own below the top folder"
-		case set.Project != nil:
-			return ""
-		case errors.Is(err, ErrNotRead):
-			f.Error = ""
-			return "not read yet: " + Errors(err)[0].Err.Error()
 		case errors.Is(err, errNoProject):
 			f.Error = ""
 			return "ignored: no [project] table, settings of tools only"
+		case errors.Is(err, errNoSetup):
+			f.Error = ""
+			return "ignored: settings of tools only"
+		case format.lock && d.ruleOutLock(f) != "":
+			return d.ruleOutLock(f)
+		case base == "pyproject.toml" && set.Project == nil && f.Count == 0 && err != nil:
+			return "ignored: cannot be read"
+		case strings.HasPrefix(base, "environment.") && f.Count == 0:
+			return "ignored: Conda's own packages only"
+		case depth(f.Path) > 0 && !strings.HasPrefix(base, "environment."):
+			f.nested = true
+			return "ignored: a project of its own below the top folder"
 		}
-		return "ignored: cannot be read"
+		return ""
 	}
 	if isConstraintFile(f.Path) {
 		return "ignored: constraints only restrict versions; name it as a constraint file to use it"
@@ -191,6 +215,29 @@ func (d *discovery) ruleOut(f *found, set Set, err error) string {
 	return ""
 }
 
+// ruleOutLock says why a lock may not be chosen by itself: the project it belongs to
+// says what is wanted.
+func (d *discovery) ruleOutLock(f *found) string {
+	dir, base := path.Split(f.Path)
+	project := dir + "pyproject.toml"
+	if strings.EqualFold(base, "Pipfile.lock") {
+		project = strings.TrimSuffix(f.Path, path.Ext(f.Path))
+	}
+	switch {
+	case isPylock(base) && base != "pylock.toml":
+		return "ignored: one of several locks by its name; name it to read it"
+	case d.names[project]:
+		f.lockOf = project
+		return "ignored: belongs to " + project + ", which is not read"
+	}
+	return ""
+}
+
+func isLock(name string) bool {
+	f, known := formatOf(path.Base(name))
+	return known && f.lock
+}
+
 // choose applies the rules in order; the first that fits decides.
 func (d *discovery) choose() {
 	pick, why := d.pick()
@@ -198,6 +245,9 @@ func (d *discovery) choose() {
 		for _, f := range d.found {
 			if f.open {
 				f.Why = "ignored: one of several that may be meant; name the ones to read"
+			}
+			if f.nested {
+				f.Why = "ignored: one of several projects below the top folder; name the one to read"
 			}
 		}
 		return
@@ -210,6 +260,10 @@ func (d *discovery) choose() {
 			f.Why = "read along with " + pick.Path
 		case f.open && f.Path == "pyproject.toml":
 			f.Why = "ignored: " + pick.Path + " goes before [project] dependencies"
+		case f.lockOf == pick.Path:
+			if i := slices.IndexFunc(pick.files, isLock); i >= 0 {
+				f.Why = "ignored: " + pick.files[i] + " is the project's lock"
+			}
 		case f.open:
 			f.Why = "ignored: " + pick.Path + " is read instead"
 		}
@@ -226,7 +280,15 @@ func (d *discovery) pick() (f *found, why string) {
 		return f, why
 	}
 	if f := d.open("pyproject.toml"); f != nil {
-		return f, "chosen: [project] of the top folder's pyproject.toml"
+		if f.static {
+			return f, "chosen: [project] of the top folder's pyproject.toml"
+		}
+		return f, "chosen: the top folder's pyproject.toml"
+	}
+	for _, name := range []string{"Pipfile", "pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "setup.py", "setup.cfg"} {
+		if f := d.open(name); f != nil {
+			return f, "chosen: the top folder's " + name
+		}
 	}
 	for _, f := range d.found {
 		if f.open && depth(f.Path) == 0 && isProduction(f.Path) {
@@ -242,7 +304,25 @@ func (d *discovery) pick() (f *found, why string) {
 			only = f
 		}
 	}
-	return only, "chosen: the only requirement file that is not for development"
+	if only != nil {
+		return only, "chosen: the only requirement file that is not for development"
+	}
+	return d.onlyProject()
+}
+
+// onlyProject is the one folder with a project below the top, where there is no
+// other.
+func (d *discovery) onlyProject() (only *found, why string) {
+	for _, f := range d.found {
+		switch {
+		case !f.nested || only != nil && path.Dir(only.Path) == path.Dir(f.Path):
+		case only != nil:
+			return nil, ""
+		default:
+			only = f
+		}
+	}
+	return only, "chosen: the only project"
 }
 
 // pickFromFolder takes from requirements/ the first of the usual names, or a

@@ -15,15 +15,17 @@ var (
 	ErrLoop     = errors.New("files include each other in a loop")
 	ErrBinary   = errors.New("not a text file")
 	ErrTooLarge = errors.New("larger than ReqPM reads")
-	ErrNotRead  = errors.New("not read yet")
 	ErrNoFetch  = errors.New("remote files are not allowed here")
+	// ErrFormat: a lock file of a version of its format that is not known here.
+	ErrFormat = errors.New("a version of the format that ReqPM does not know")
 )
 
 // Bounds. They are far above what real projects have (the largest of 109 files
 // measured had 7,000 lines) and far below what would hurt.
 const (
 	maxFileBytes  = 5 << 20
-	maxTotalBytes = 20 << 20
+	maxLockBytes  = 16 << 20 // locks of large workspaces have some megabytes
+	maxTotalBytes = 32 << 20
 	maxFiles      = 100
 	maxDepth      = 20
 	maxErrors     = 20

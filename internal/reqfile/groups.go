@@ -4,17 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"reqpm/internal/pep508"
 )
 
-// noteGroups takes down which [dependency-groups] (PEP 735) there are.
+// groupNames are the groups of the file as written: [dependency-groups] (PEP 735),
+// and the older tables of Poetry, uv and PDM.
+func (p *pyproject) groupNames() []string {
+	names := slices.Clone(p.doc.get("dependency-groups").names())
+	names = append(names, p.doc.get("tool", "poetry", "group").names()...)
+	names = append(names, p.doc.get("tool", "pdm", "dev-dependencies").names()...)
+	for _, tool := range [][]string{{"tool", "poetry", "dev-dependencies"}, {"tool", "uv", "dev-dependencies"}} {
+		if p.doc.get(tool...) != nil && !slices.Contains(names, "dev") {
+			names = append(names, "dev")
+		}
+	}
+	return names
+}
+
+// noteGroups takes down which groups there are.
 func (p *pyproject) noteGroups() {
-	groups := p.doc.get("dependency-groups")
-	p.groups.known = append(p.groups.known, groups.names()...)
+	p.groups.known = append(p.groups.known, p.groupNames()...)
 	if p.groups.at.File == "" {
 		p.groups.at = Position{File: p.file}
-		if groups.isTable() {
+		if groups := p.doc.get("dependency-groups"); groups.isTable() {
 			p.groups.at.Line = groups.line
 		}
 	}
@@ -29,21 +43,32 @@ func (p *pyproject) wantedGroups(ctx context.Context) {
 	}
 }
 
-// group reads one group, once; false when there is none of that name.
+// group reads one group, once, from every table that has it; false when none has.
 func (p *pyproject) group(ctx context.Context, name string, depth int) bool {
-	key := pep508.NormalizeName(name)
-	groups := p.doc.get("dependency-groups")
-	for _, written := range groups.names() {
-		if pep508.NormalizeName(written) != key {
-			continue
+	key, found := pep508.NormalizeName(name), false
+	visit := "group " + key
+	seen := p.entered[visit]
+	p.entered[visit] = true
+	before := p.within
+	p.within = scope{group: key}
+	defer func() { p.within = before }()
+	for _, tool := range [][]string{{"dependency-groups"}, {"tool", "pdm", "dev-dependencies"}} {
+		groups := p.doc.get(tool...)
+		for _, written := range groups.names() {
+			if pep508.NormalizeName(written) != key {
+				continue
+			}
+			if found = true; !seen {
+				p.groupItems(ctx, groups.get(written), written, depth)
+			}
 		}
-		if visit := "group " + key; !p.entered[visit] {
-			p.entered[visit] = true
-			p.groupItems(ctx, groups.get(written), written, depth)
-		}
-		return true
 	}
-	return false
+	if list := p.doc.get("tool", "uv", "dev-dependencies"); list != nil && key == "dev" {
+		if found = true; !seen {
+			p.groupItems(ctx, list, "dev-dependencies", depth)
+		}
+	}
+	return p.poetryGroup(ctx, key, depth, seen) || found
 }
 
 // groupItems reads requirement strings and {include-group = "name"} tables.

@@ -181,7 +181,11 @@ func (l *line) include(ctx context.Context, name string, constraint bool) {
 		l.fail(l.raw, err)
 		return
 	}
-	l.r.readFile(ctx, loc, l.at, l.raw, constraint)
+	as := asRequirements
+	if constraint {
+		as = asConstraints
+	}
+	l.r.readFile(ctx, loc, l.at, l.raw, as)
 }
 
 // global takes over an option that holds for the whole run.

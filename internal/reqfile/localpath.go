@@ -112,20 +112,13 @@ func (r *reader) localAt(p string) (Requirement, error) {
 // PEP 621 does not let it be dynamic; "" when it stands elsewhere. What is wrong
 // with that file is for whoever builds the folder to say.
 func (r *reader) folderName(dir string) string {
-	if name, ok := r.folders[dir]; ok {
-		return name
-	}
-	name := ""
-	if data, err := r.root.read(path.Join(dir, "pyproject.toml"), maxFileBytes); err == nil && r.bytes <= maxTotalBytes {
-		r.bytes += len(data)
-		if doc, err := parseTOML(data); err == nil {
-			if n := doc.get("project", "name"); n.isString() && isName(n.text) {
-				name = n.text
-			}
+	doc := r.peek(path.Join(dir, "pyproject.toml"))
+	for _, n := range []*node{doc.get("project", "name"), doc.get("tool", "poetry", "name")} {
+		if n.isString() && isName(n.text) {
+			return n.text
 		}
 	}
-	r.folders[dir] = name
-	return name
+	return ""
 }
 
 // explain adds to a parse error what people often get wrong.

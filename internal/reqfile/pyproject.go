@@ -58,34 +58,76 @@ type pyproject struct {
 	project *node
 	name    string          // PEP 503, "" when not said
 	entered map[string]bool // extras and groups read, against loops
+	within  scope           // what is being read
+	sources map[string][]source
+	space   *workspace      // uv's, nil for a project of its own
+	reached map[string]bool // folders of the workspace whose dependencies were looked through
 }
 
-// parsePyproject reads [project] and what belongs to it.
-func (r *reader) parsePyproject(ctx context.Context, loc location, data []byte) {
-	file := loc.String()
-	doc, err := parseTOML(data)
-	if err != nil {
-		line := 0
-		if at, ok := errors.AsType[*tomlError](err); ok {
-			line = at.line
-		}
-		r.fail(Position{file, line}, "", err)
+// scope is the extra or group being read; zero for the dependencies themselves.
+type scope struct{ extra, group string }
+
+// parsePyproject reads [project] and what belongs to it: dependency groups, the
+// tables of tools, and the lock beside it.
+func (r *reader) parsePyproject(ctx context.Context, loc location, data []byte, _ role) {
+	t, ok := r.openTOML(loc, data)
+	if !ok {
 		return
 	}
-	p := &pyproject{reader: r, loc: loc, file: file, doc: doc, entered: map[string]bool{}}
+	p := &pyproject{reader: r, loc: loc, file: t.file, doc: t.n, entered: map[string]bool{}, sources: map[string][]source{}, reached: map[string]bool{}}
+	r.looked.files[loc.path] = p.doc
+	p.project = p.doc.get("project")
+	p.space = p.findWorkspace(path.Dir(loc.path), p.doc)
 	p.noteGroups()
-	p.project = doc.get("project")
-	if !p.project.isTable() {
-		if len(r.groups.names) == 0 || len(doc.get("dependency-groups").names()) == 0 {
-			r.fail(Position{file, 0}, "", p.whyNoProject())
-			return
-		}
-	} else {
+	p.readSources()
+	p.readIndexes()
+	poetry := table{r, p.file, p.doc}.sub("tool").sub("poetry")
+	switch {
+	case p.project.isTable():
 		p.describe()
 		p.dependencies(ctx)
 		p.wantedExtras(ctx)
+	case poetry.n != nil && !p.doc.get("tool", "poetry", "package-mode").is("false") || poetry.n.get("dependencies").isTable():
+		p.describePoetry(poetry)
+		p.poetryDependencies(ctx, poetry)
+	case p.space != nil && p.space.dir == path.Dir(loc.path):
+		p.requireMembers()
+	case p.readSetuptools(ctx):
+	case len(r.groups.names) == 0 || len(p.groupNames()) == 0:
+		r.fail(Position{p.file, 0}, "", errNoProject)
+		return
 	}
 	p.wantedGroups(ctx)
+	p.restrictions()
+	p.readLock(ctx)
+}
+
+// is tells whether a value is the word.
+func (n *node) is(word string) bool { return n != nil && n.text == word }
+
+// readLock reads the lock of the project, or of the workspace it is part of.
+func (p *pyproject) readLock(ctx context.Context) {
+	dir := path.Dir(p.loc.path)
+	lock := p.lockBeside(dir, p.doc)
+	if lock == "" && p.space != nil && p.space.dir != dir {
+		lock = p.lockBeside(p.space.dir, p.space.doc)
+	}
+	if lock != "" {
+		p.readAlong(ctx, lock)
+	}
+}
+
+// readSetuptools reads the setup.py or setup.cfg beside; false when there is
+// neither.
+func (p *pyproject) readSetuptools(ctx context.Context) bool {
+	for _, name := range []string{"setup.py", "setup.cfg"} {
+		file := path.Join(path.Dir(p.loc.path), name)
+		if p.root.isFile(file) {
+			p.readFile(ctx, location{path: file}, Position{p.file, 1}, "", asRequirements)
+			return true
+		}
+	}
+	return false
 }
 
 // names are the keys of a table, none for nil.
@@ -99,18 +141,11 @@ func (n *node) names() []string {
 // errNoProject is for files that only configure tools.
 var errNoProject = errors.New("it has no [project] table, so it asks for nothing")
 
-// whyNoProject says what a file without [project] is.
-func (p *pyproject) whyNoProject() error {
-	if p.doc.get("tool", "poetry").isTable() {
-		return fmt.Errorf("it has no [project] table; dependencies in Poetry's own [tool.poetry] are %w: name an exported requirement file (poetry export) instead", ErrNotRead)
+// setProject takes over what the first file that describes a project says.
+func (r *reader) setProject(about *Project) {
+	if r.set.Project == nil {
+		r.set.Project = about
 	}
-	dir := path.Dir(p.loc.path)
-	for _, name := range []string{"setup.py", "setup.cfg"} {
-		if p.loc.url == nil && p.root.isFile(path.Join(dir, name)) {
-			return fmt.Errorf("it has no [project] table; the dependencies in %s are %w", name, ErrNotRead)
-		}
-	}
-	return errNoProject
 }
 
 // describe fills in Set.Project from the first file read.
@@ -141,26 +176,14 @@ func (p *pyproject) describe() {
 	for _, name := range p.extraNames() {
 		about.Extras = append(about.Extras, pep508.NormalizeName(name))
 	}
-	for _, name := range p.doc.get("dependency-groups").names() {
+	for _, name := range p.groupNames() {
 		about.Groups = append(about.Groups, pep508.NormalizeName(name))
 	}
-	if p.set.Project == nil {
-		p.set.Project = about
-	}
+	p.setProject(about)
 }
 
 // str is a string of [project], "" when absent. Anything else is an error.
-func (p *pyproject) str(key string) string {
-	n := p.project.get(key)
-	if n != nil && !n.isString() {
-		p.fail(Position{p.file, n.line}, key, errors.New("must be a string"))
-		return ""
-	}
-	if n == nil {
-		return ""
-	}
-	return n.text
-}
+func (p *pyproject) str(key string) string { return table{p.reader, p.file, p.project}.str(key) }
 
 func (p *pyproject) pos(key string) Position {
 	return Position{p.file, p.project.get(key).line}
@@ -184,11 +207,17 @@ func (p *pyproject) dependencies(ctx context.Context) {
 	if p.setuptoolsFiles(ctx, "dependencies") {
 		return
 	}
-	reason := "only its build backend can tell them"
-	if p.doc.get("tool", "poetry", "dependencies").isTable() {
-		reason = "Poetry's own [tool.poetry.dependencies] is not read yet"
+	poetry := table{p.reader, p.file, p.doc.get("tool", "poetry")}
+	hook := p.doc.get("tool", "hatch", "metadata", "hooks", "requirements_txt", "files")
+	switch {
+	case poetry.n.get("dependencies").isTable():
+		p.poetryDependencies(ctx, poetry)
+	case hook.isArray():
+		p.includeAll(ctx, hook.items, hook)
+	case p.readSetuptools(ctx):
+	default:
+		p.warn(p.pos("dynamic"), "the dependencies are dynamic: only its build backend can tell them")
 	}
-	p.warn(p.pos("dynamic"), "the dependencies are dynamic: %s", reason)
 }
 
 // setuptoolsFiles reads the requirement files that setuptools takes a dynamic
@@ -202,6 +231,12 @@ func (p *pyproject) setuptoolsFiles(ctx context.Context, field ...string) bool {
 	if n.isString() {
 		files = []*node{n}
 	}
+	p.includeAll(ctx, files, n)
+	return true
+}
+
+// includeAll reads requirement files that the list n names.
+func (p *pyproject) includeAll(ctx context.Context, files []*node, n *node) {
 	for _, f := range files {
 		at := Position{p.file, f.line}
 		if !f.isString() {
@@ -213,9 +248,8 @@ func (p *pyproject) setuptoolsFiles(ctx context.Context, field ...string) bool {
 			p.fail(at, f.text, err)
 			continue
 		}
-		p.readFile(ctx, loc, at, f.text, false)
+		p.readFile(ctx, loc, at, f.text, asRequirements)
 	}
-	return true
 }
 
 // extraNames are the extras as written, static ones first.
@@ -256,6 +290,9 @@ func (p *pyproject) extra(ctx context.Context, name, marker string) bool {
 			return true
 		}
 		p.entered[visit] = true
+		before := p.within
+		p.within = scope{extra: key}
+		defer func() { p.within = before }()
 		if deps := p.project.get("optional-dependencies", written); deps != nil {
 			p.list(ctx, deps, written, marker)
 		} else {
@@ -294,7 +331,7 @@ func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
 		p.fail(at, text, fmt.Errorf("%w: a requirement of more than %d KB", ErrTooLarge, maxTextBytes>>10))
 		return
 	}
-	q, warnings, err := p.parseStrict(text)
+	q, warnings, err := p.parseStrict(p.loc, text)
 	if err != nil {
 		p.fail(at, text, err)
 		return
@@ -308,7 +345,7 @@ func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
 	}
 	if p.name == "" || q.Key() != p.name || q.Direct() {
 		q.Position, q.Text = at, text
-		p.keep(q, false)
+		p.keepFromSource(q)
 		return
 	}
 	marker := ""
@@ -328,9 +365,9 @@ func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
 
 // parseStrict reads PEP 508 and nothing else: pip's shorthands (paths, bare
 // addresses) have no meaning in pyproject.toml.
-func (p *pyproject) parseStrict(text string) (Requirement, []string, error) {
+func (r *reader) parseStrict(loc location, text string) (Requirement, []string, error) {
 	if body, _ := cutMarker(text); hasName(body) {
-		return p.parseNamed(p.loc, text)
+		return r.parseNamed(loc, text)
 	}
 	req, err := pep508.Parse(text)
 	if err != nil {

@@ -155,7 +155,7 @@ func TestPyprojectErrors(t *testing.T) {
 		"path":            {head + "dependencies = [\n'./lib']", nil, []string{"pyproject.toml:4:"}},
 		"not a list":      {head + "dependencies = 'six'", nil, []string{"pyproject.toml:3:", "array"}},
 		"not strings":     {head + "dependencies = ['six', 1]", nil, []string{"pyproject.toml:3:", "strings"}},
-		"poetry":          {"[tool.poetry]\nname='x'\n[tool.poetry.dependencies]\nsix='*'", ErrNotRead, []string{"Poetry", "poetry export"}},
+		"poetry":          {"[tool.poetry]\nname='x'\n[tool.poetry.dependencies]\nsix='=>1'", nil, []string{"pyproject.toml:4:", "six", "=>"}},
 		"no project":      {"[tool.black]\n", nil, []string{"no [project]"}},
 		"requires-python": {head + "requires-python = '>>3'", nil, []string{"pyproject.toml:3:", ">>3"}},
 		"name":            {"[project]\nname = 'x y'", nil, []string{"pyproject.toml:2:", "name"}},

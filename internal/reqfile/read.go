@@ -27,13 +27,15 @@ func Read(ctx context.Context, req Request) (Set, error) {
 }
 
 func newReader(req Request) *reader {
+	req.Extras, req.Groups = slices.Clone(req.Extras), slices.Clone(req.Groups)
 	r := &reader{
 		req:  req,
 		root: confined{fsys: req.FS, abs: req.Root},
 		done: map[included]bool{},
 		seen: map[string]bool{},
 
-		folders: map[string]string{},
+		looked:     &lookedInto{files: map[string]*node{}, spaces: map[string]*workspace{}},
+		chosenLock: map[string]string{},
 	}
 	r.extras.want(req.Extras)
 	r.groups.want(req.Groups)
@@ -41,11 +43,14 @@ func newReader(req Request) *reader {
 }
 
 func (r *reader) readAll(ctx context.Context) error {
+	r.readEnvs(ctx) // first: they may ask for extras and groups of the project
+	ofEnvs := len(r.set.Requirements)
 	for _, name := range r.req.Files {
-		r.readNamed(ctx, name, false)
+		r.readNamed(ctx, name, asRequirements)
 	}
+	r.set.Requirements = slices.Concat(r.set.Requirements[ofEnvs:], r.set.Requirements[:ofEnvs])
 	for _, name := range r.req.Constraints {
-		r.readNamed(ctx, name, true)
+		r.readNamed(ctx, name, asConstraints)
 	}
 	r.checkWanted()
 	if err := ctx.Err(); err != nil {
@@ -67,13 +72,33 @@ type reader struct {
 	extras wanted
 	groups wanted
 
-	folders map[string]string // names of project folders looked into
+	locked int // packages of locks kept so far
+
+	looked     *lookedInto
+	chosenLock map[string]string // by folder: the lock to read along with its project
+	lookOnly   bool              // Discover: locks are not read along, only named
 }
 
-// included is a file in one of its two roles.
+// role is what a file is read for.
+type role int
+
+const (
+	asRequirements role = iota
+	asConstraints
+	asPins // a lock file, for the versions it chose only
+)
+
+// lookedInto keeps the pyproject.toml files and workspaces that were looked into on
+// the way.
+type lookedInto struct {
+	files  map[string]*node
+	spaces map[string]*workspace // by the folder of the root
+}
+
+// included is a file in one of its roles.
 type included struct {
-	file       string
-	constraint bool
+	file string
+	role role
 }
 
 // frame is a file being read and the line that asked for it.
@@ -124,7 +149,7 @@ func (r *reader) warn(at Position, format string, args ...any) {
 }
 
 // readNamed reads a file of the request.
-func (r *reader) readNamed(ctx context.Context, name string, constraint bool) {
+func (r *reader) readNamed(ctx context.Context, name string, as role) {
 	if r.stopped(ctx) {
 		return
 	}
@@ -134,12 +159,12 @@ func (r *reader) readNamed(ctx context.Context, name string, constraint bool) {
 		r.fail(at, "", err)
 		return
 	}
-	r.readFile(ctx, loc, Position{}, "", constraint)
+	r.readFile(ctx, loc, Position{}, "", as)
 }
 
 // readFile reads one file in one role, once. from is the line that includes it
 // and text what stands there; both zero for files of the request.
-func (r *reader) readFile(ctx context.Context, loc location, from Position, text string, constraint bool) {
+func (r *reader) readFile(ctx context.Context, loc location, from Position, text string, as role) {
 	at := from
 	if from.File == "" {
 		at = Position{File: loc.String()}
@@ -149,11 +174,11 @@ func (r *reader) readFile(ctx context.Context, loc location, from Position, text
 		r.fail(at, text, r.missing(loc, from, err))
 		return
 	}
-	if slices.ContainsFunc(r.stack, func(f frame) bool { return f.id == id }) {
+	if as != asPins && slices.ContainsFunc(r.stack, func(f frame) bool { return f.id == id }) {
 		r.fail(at, text, r.loop(id, loc, from))
 		return
 	}
-	if r.done[included{id, constraint}] {
+	if r.done[included{id, as}] {
 		return
 	}
 	if len(r.stack) >= maxDepth {
@@ -164,7 +189,7 @@ func (r *reader) readFile(ctx context.Context, loc location, from Position, text
 		r.fail(at, text, fmt.Errorf("%w: more than %d files", ErrTooLarge, maxFiles))
 		return
 	}
-	r.done[included{id, constraint}] = true
+	r.done[included{id, as}] = true
 	data, err := r.load(ctx, loc)
 	if err != nil {
 		r.fail(at, text, r.missing(loc, from, err))
@@ -175,7 +200,7 @@ func (r *reader) readFile(ctx context.Context, loc location, from Position, text
 		r.set.Files = append(r.set.Files, name)
 	}
 	r.stack = append(r.stack, frame{id: id, name: loc.String(), from: from})
-	r.parse(ctx, loc, data, constraint)
+	r.parse(ctx, loc, data, as)
 	r.stack = r.stack[:len(r.stack)-1]
 }
 
@@ -190,7 +215,11 @@ func (r *reader) identity(loc location) (string, error) {
 // load returns the bytes of a file, local or remote.
 func (r *reader) load(ctx context.Context, loc location) (data []byte, err error) {
 	if loc.url == nil {
-		data, err = r.root.read(loc.path, maxFileBytes)
+		limit := maxFileBytes
+		if f, ok := formatOf(path.Base(loc.path)); ok && f.lock {
+			limit = maxLockBytes
+		}
+		data, err = r.root.read(loc.path, limit)
 	} else {
 		data, err = r.fetch(ctx, loc)
 	}
@@ -260,22 +289,21 @@ func (r *reader) loop(id string, loc location, from Position) error {
 }
 
 // parse reads the text of a file by its kind.
-func (r *reader) parse(ctx context.Context, loc location, data []byte, constraint bool) {
+func (r *reader) parse(ctx context.Context, loc location, data []byte, as role) {
 	at := Position{File: loc.String()}
 	base := path.Base(loc.path)
 	if loc.url != nil {
 		base = path.Base(loc.url.Path)
 	}
-	if kind := foreignFormat(base); kind != "" {
-		r.fail(at, "", fmt.Errorf("%s is %w; name a requirement file or a pyproject.toml", kind, ErrNotRead))
-		return
-	}
-	if path.Ext(base) == ".toml" {
-		if constraint {
-			r.fail(at, "", errors.New("a TOML file cannot be a constraint file"))
-			return
+	if f, ok := formatOf(base); ok {
+		switch {
+		case as == asConstraints:
+			r.fail(at, "", fmt.Errorf("%s cannot be a constraint file; name it with -r", f.name))
+		case loc.url != nil:
+			r.fail(at, "", fmt.Errorf("%s is read from the project only, not from an address", f.name))
+		default:
+			f.read(r, ctx, loc, data, as)
 		}
-		r.parsePyproject(ctx, loc, data)
 		return
 	}
 	text, warning, err := decode(data)
@@ -290,7 +318,7 @@ func (r *reader) parse(ctx context.Context, loc location, data []byte, constrain
 		r.fail(at, "", fmt.Errorf("%w of requirements but a web page", ErrBinary))
 		return
 	}
-	r.parseText(ctx, loc, text, constraint)
+	r.parseText(ctx, loc, text, as == asConstraints)
 }
 
 // parseText reads pip's format.

@@ -116,7 +116,7 @@ func TestIncludeErrors(t *testing.T) {
 		"picture":             {files("a.txt", "-r b.png", "b.png", "\x89PNG\r\n\x1a\n\x00\x00"), ErrBinary, []string{"b.png"}},
 		"large":               {files("a.txt", strings.Repeat("# long\n", maxFileBytes/7+1)), ErrTooLarge, []string{"a.txt", "5 MB"}},
 		"remote":              {files("a.txt", "-r https://example.org/r.txt\n"), ErrNoFetch, []string{"a.txt:1:"}},
-		"setup.py":            {files("a.txt", "-r setup.py\n", "setup.py", "import os"), ErrNotRead, []string{"setup.py"}},
+		"lock as constraint":  {files("a.txt", "-c uv.lock\n", "uv.lock", "version = 1"), nil, []string{"uv.lock:", "cannot be a constraint file"}},
 		"web page":            {files("a.txt", "\n<!DOCTYPE html><html>"), ErrBinary, []string{"web page"}},
 		"editable constraint": {files("a.txt", "-c c.txt\n", "c.txt", "-e .\n", "setup.py", ""), nil, []string{"c.txt:1:", "editable"}},
 		"unnamed constraint":  {files("a.txt", "-c c.txt\n", "c.txt", "./\n", "setup.py", ""), nil, []string{"c.txt:1:", "name"}},

@@ -59,7 +59,7 @@ type Options struct {
 type NamedIndex struct {
 	Position
 	Name     string // "" where the file gives none
-	URL      string // variables expanded: may hold credentials
+	URL      string // variables expanded: may hold credentials; "" for the index of the configuration
 	Explicit bool   // serves only requirements that name it
 	Default  bool   // takes the place of the index of the configuration
 }

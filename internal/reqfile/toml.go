@@ -15,38 +15,70 @@ import (
 type node struct {
 	line  int
 	kind  unstable.Kind // String, Array, InlineTable (any table), others
-	text  string        // of a string
+	text  string        // of a string; of numbers and truth values as written
 	items []*node       // of an array
 	keys  []string      // of a table, in order of appearance
 	table map[string]*node
 }
 
-// tomlError is a syntax error and its line.
-type tomlError struct {
+// syntaxError is an error of a TOML or JSON document and its line.
+type syntaxError struct {
 	line int
 	err  error
 }
 
-func (e *tomlError) Error() string { return e.err.Error() }
-func (e *tomlError) Unwrap() error { return e.err }
+func (e *syntaxError) Error() string { return e.err.Error() }
+func (e *syntaxError) Unwrap() error { return e.err }
 
-// parseTOML reads a document. The library's decoder judges it first (syntax,
-// duplicate keys), then its parser is walked for values with their lines.
+// parseTOML reads a document: the library's parser is walked for values with
+// their lines, and its decoder judges the whole (syntax, duplicate keys).
 func parseTOML(data []byte) (*node, error) {
 	data = bytes.TrimPrefix(data, []byte{0xEF, 0xBB, 0xBF})
-	var whole map[string]any
-	if err := toml.Unmarshal(data, &whole); err != nil {
-		if at, ok := errors.AsType[*toml.DecodeError](err); ok {
-			row, _ := at.Position()
-			return nil, &tomlError{line: row, err: fmt.Errorf("invalid TOML: %w", err)}
-		}
-		return nil, &tomlError{line: 1, err: fmt.Errorf("invalid TOML: %w", err)}
+	root, err := walkTOML(data)
+	if errors.Is(err, ErrTooLarge) {
+		return nil, err
 	}
+	if judged := judgeTOML(data); judged != nil {
+		return nil, judged
+	}
+	return root, err
+}
+
+// parseLockTOML is parseTOML for files that programs write, which have megabytes:
+// the decoder is asked only where the parser finds something wrong. Of a key
+// given twice the last counts.
+func parseLockTOML(data []byte) (*node, error) {
+	data = bytes.TrimPrefix(data, []byte{0xEF, 0xBB, 0xBF})
+	root, err := walkTOML(data)
+	if err == nil || errors.Is(err, ErrTooLarge) {
+		return root, err
+	}
+	if judged := judgeTOML(data); judged != nil {
+		return nil, judged
+	}
+	return nil, err
+}
+
+// judgeTOML says what is wrong with a document, and on which line.
+func judgeTOML(data []byte) error {
+	var whole map[string]any
+	err := toml.Unmarshal(data, &whole)
+	if err == nil {
+		return nil
+	}
+	row := 1
+	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
+		row, _ = at.Position()
+	}
+	return &syntaxError{line: row, err: fmt.Errorf("invalid TOML: %w", err)}
+}
+
+func walkTOML(data []byte) (*node, error) {
 	w := &tomlWalker{newlines: newlineOffsets(data)}
 	w.parser.Reset(data)
 	root := newTable(1)
 	here := root
-	for w.parser.NextExpression() {
+	for w.err == nil && w.parser.NextExpression() {
 		switch e := w.parser.Expression(); e.Kind {
 		case unstable.Table:
 			here = w.descend(root, e.Key(), false)
@@ -56,8 +88,11 @@ func parseTOML(data []byte) (*node, error) {
 			w.assign(here, e)
 		}
 	}
+	if w.err != nil {
+		return nil, w.err
+	}
 	if err := w.parser.Error(); err != nil {
-		return nil, &tomlError{line: 1, err: fmt.Errorf("invalid TOML: %w", err)}
+		return nil, &syntaxError{line: 1, err: fmt.Errorf("invalid TOML: %w", err)}
 	}
 	return root, nil
 }
@@ -65,6 +100,22 @@ func parseTOML(data []byte) (*node, error) {
 type tomlWalker struct {
 	parser   unstable.Parser
 	newlines []int
+	values   int
+	err      error
+}
+
+// Bounds of a document: a lock of 16 MB as tools write it has some 300,000 values.
+const (
+	maxValues   = 1_000_000
+	maxKeyParts = 100
+)
+
+// count notes one more value, at a key of so many parts.
+func (w *tomlWalker) count(n *unstable.Node, parts int) bool {
+	if w.values++; w.err == nil && (w.values > maxValues || parts > maxKeyParts) {
+		w.err = &syntaxError{line: w.line(n), err: fmt.Errorf("%w: more than %d values, or a key of more than %d parts", ErrTooLarge, maxValues, maxKeyParts)}
+	}
+	return w.err == nil
 }
 
 func newlineOffsets(data []byte) []int {
@@ -88,8 +139,11 @@ func newTable(line int) *node {
 
 // descend goes to the table of a [header], or appends one for a [[header]].
 func (w *tomlWalker) descend(from *node, key unstable.Iterator, array bool) *node {
-	for key.Next() {
+	for parts := 1; key.Next(); parts++ {
 		k := key.Node()
+		if !w.count(k, parts) {
+			return from
+		}
 		from = from.child(string(k.Data), w.line(k), array && key.IsLast())
 	}
 	return from
@@ -129,8 +183,11 @@ func (n *node) put(name string, c *node) {
 // assign puts the value of "a.b = value" into table.
 func (w *tomlWalker) assign(table *node, kv *unstable.Node) {
 	key := kv.Key()
-	for key.Next() {
+	for parts := 1; key.Next(); parts++ {
 		k := key.Node()
+		if !w.count(k, parts) {
+			return
+		}
 		if key.IsLast() {
 			v := w.value(kv.Value())
 			if v.line == 0 {
@@ -150,7 +207,7 @@ func (w *tomlWalker) value(v *unstable.Node) *node {
 		return &node{kind: v.Kind, line: w.line(v), text: string(v.Data)}
 	case unstable.Array:
 		n := &node{kind: v.Kind}
-		for it := v.Children(); it.Next(); {
+		for it := v.Children(); it.Next() && w.count(v, 0); {
 			n.items = append(n.items, w.value(it.Node()))
 		}
 		return n
@@ -161,7 +218,7 @@ func (w *tomlWalker) value(v *unstable.Node) *node {
 		}
 		return n
 	}
-	return &node{kind: v.Kind}
+	return &node{kind: v.Kind, text: string(v.Data)}
 }
 
 // get walks down tables; nil when there is no such key.
