@@ -41,7 +41,7 @@ type projectOptions struct {
 	indexURL                     string
 	extraIndex, findLinks        []string
 	offline                      bool
-	excludeNewer                 string
+	excludeNewer, minAge         string
 	allowWheel, allowPure        []string
 	buildConstraints, dropBuild  []string
 	groups, env, constrain       []string
@@ -96,6 +96,7 @@ func (o *projectOptions) registerIndex(cmd *cobra.Command) {
 	f.StringArrayVarP(&o.findLinks, "find-links", "f", nil, "folder or page with archives; repeatable")
 	f.BoolVar(&o.offline, "offline", false, "use only what is in the cache")
 	f.StringVar(&o.excludeNewer, "exclude-newer", "", "ignore files uploaded after this date (RFC 3339 or YYYY-MM-DD)")
+	f.StringVar(&o.minAge, "min-age", "", "ignore files uploaded less than this long ago, e.g. 7d or 36h; 0: none (default: ReqPM's configuration)")
 }
 
 func (o *projectOptions) registerBuild(cmd *cobra.Command) {
@@ -108,11 +109,7 @@ func (o *projectOptions) registerBuild(cmd *cobra.Command) {
 
 // configFile is reqpm.toml. Unknown keys are errors.
 type configFile struct {
-	Index struct {
-		URL       string   `toml:"url"`
-		Extra     []string `toml:"extra"`
-		FindLinks []string `toml:"find-links"`
-	} `toml:"index"`
+	Index indexConfig `toml:"index"`
 }
 
 func (a *app) readConfig() (configFile, error) {
@@ -209,7 +206,7 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	flags.NoIndex = file.NoIndex && o.indexURL == ""
 	cfg, from, err := index.Discover(ctx, index.DiscoverOptions{
 		Flags:  flags,
-		Config: places(conf.Index.URL, conf.Index.Extra, conf.Index.FindLinks),
+		Config: places(conf.Index.URL, conf.Index.Extra, conf.Index.FindLinks), CacheDir: filepath.Join(state, "index"),
 	})
 	if err != nil {
 		return nil, err
@@ -221,6 +218,9 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	cfg.Offline = o.offline
 	cfg.Log = a.logger()
 	if cfg.ExcludeNewer, err = parseDate(o.excludeNewer); err != nil {
+		return nil, err
+	}
+	if err := conf.Index.guard(&cfg, o.minAge); err != nil {
 		return nil, err
 	}
 	client, err := index.New(cfg)

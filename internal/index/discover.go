@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -39,6 +40,8 @@ type DiscoverOptions struct {
 	// Pythons to ask for pip's default, in order; nil: python3, /usr/bin/python3 and the
 	// python3.N on PATH.
 	Pythons []string
+	// CacheDir is where what pip said is remembered for a day; "": nowhere.
+	CacheDir string
 }
 
 // Discover finds where packages come from, and says what named the index ("--index-url",
@@ -177,9 +180,14 @@ func (o DiscoverOptions) askPip(ctx context.Context) (address, python string, er
 	if pythons == nil {
 		pythons = findPythons(o.Getenv("PATH"))
 	}
+	memory := pipMemory{dir: o.CacheDir, stamp: stampOf(pythons)}
+	if said, ok := memory.read(); ok {
+		return said.Address, said.Python, nil
+	}
 	for _, flags := range [][]string{{"-I"}, nil} {
 		for _, python := range pythons {
 			if address, ok := askOne(ctx, python, flags); ok {
+				memory.write(pipSaid{Address: address, Python: python})
 				return address, python, nil
 			}
 			if ctx.Err() != nil {
@@ -188,6 +196,55 @@ func (o DiscoverOptions) askPip(ctx context.Context) (address, python string, er
 		}
 	}
 	return "", "", fmt.Errorf("%w: no --index-url, no PIP_INDEX_URL, no index-url in pip's configuration, and no Python here has pip to ask for its default; run: %s (or pass --index-url)", ErrNoIndex, installPip())
+}
+
+// pipMemory remembers what pip said: to ask it costs more time than many a whole resolution.
+type pipMemory struct{ dir, stamp string }
+
+type pipSaid struct{ Stamp, Address, Python string }
+
+// pipForgotten is when pip is asked again though no interpreter has changed: the one on PATH may be a
+// script that starts another one.
+const pipForgotten = 24 * time.Hour
+
+// stampOf tells whether the interpreters are still the same files.
+func stampOf(pythons []string) string {
+	var b strings.Builder
+	for _, p := range pythons {
+		if info, err := os.Stat(p); err == nil {
+			fmt.Fprintf(&b, "%s %s\n", p, statKey(info))
+		}
+	}
+	return b.String()
+}
+
+func (m pipMemory) path() string { return filepath.Join(m.dir, "pip-default.json") }
+
+func (m pipMemory) read() (pipSaid, bool) {
+	var said pipSaid
+	info, err := os.Stat(m.path())
+	if err != nil || m.dir == "" || time.Since(info.ModTime()) > pipForgotten {
+		return said, false
+	}
+	text, err := readLocal(m.path(), 64<<10)
+	return said, err == nil && json.Unmarshal(text, &said) == nil && said.Stamp == m.stamp && said.Address != ""
+}
+
+// write is worth no error: next time pip is asked again.
+func (m pipMemory) write(said pipSaid) {
+	if m.dir == "" || os.MkdirAll(filepath.Join(m.dir, "tmp"), 0o755) != nil {
+		return
+	}
+	said.Stamp = m.stamp
+	text, _ := json.Marshal(said) // texts only: it cannot fail
+	f, err := os.CreateTemp(filepath.Join(m.dir, "tmp"), "pip-default-*")
+	if err != nil {
+		return
+	}
+	_, err = f.Write(text)
+	if cerr := f.Close(); err != nil || cerr != nil || os.Rename(f.Name(), m.path()) != nil {
+		os.Remove(f.Name())
+	}
 }
 
 func installPip() string {

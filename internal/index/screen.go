@@ -49,7 +49,10 @@ type screen struct {
 type HeldBack struct {
 	Version pep440.Version
 	Reason  string // "younger than 7 days"
+	ByDate  bool   // by Config.ExcludeNewer
 }
+
+const uploadedAfter = "uploaded after "
 
 // young tells why a file is too young, "" when it is not. Files without a time are not.
 func (s *screen) young(uploaded time.Time) string {
@@ -59,7 +62,7 @@ func (s *screen) young(uploaded time.Time) string {
 	case !s.settled.IsZero() && uploaded.After(s.settled):
 		return "younger than " + s.age
 	case !s.newest.IsZero() && uploaded.After(s.newest):
-		return "uploaded after " + s.newest.Format(time.RFC3339)
+		return uploadedAfter + s.newest.Format(time.RFC3339)
 	}
 	return ""
 }
@@ -128,7 +131,7 @@ func (p *Project) HeldBack() []HeldBack {
 	var list []HeldBack
 	for _, r := range p.releases {
 		if b := p.screen.blocks(r.Version); b != nil {
-			list = append(list, HeldBack{r.Version, b.why()})
+			list = append(list, HeldBack{Version: r.Version, Reason: b.why()})
 			continue
 		}
 		reason := ""
@@ -139,7 +142,7 @@ func (p *Project) HeldBack() []HeldBack {
 			}
 		}
 		if reason != "" {
-			list = append(list, HeldBack{r.Version, reason})
+			list = append(list, HeldBack{r.Version, reason, strings.HasPrefix(reason, uploadedAfter)})
 		}
 	}
 	return list

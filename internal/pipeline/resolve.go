@@ -108,7 +108,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.keptVersions()}
 	solution, err := p.solvePinned(ctx, p.choices(), request, in.Set.Locks)
 	if err != nil {
-		return nil, p.mend(ctx, request, p.misfit(err))
+		return nil, p.mend(ctx, request, p.misfit(p.explainHeldBack(err)))
 	}
 	lock := &Lock{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Version, Packages: []Locked{}, Warnings: solution.Warnings}
 	if in.Project != nil {
@@ -116,7 +116,8 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 		project.Meta.RequiresDist, project.overridden = request.Counting(project.Meta.RequiresDist)
 		lock.project = &project
 	}
-	for _, w := range solution.Warnings {
+	lock.Warnings = append(lock.Warnings, p.warnHeldBack(solution)...)
+	for _, w := range lock.Warnings {
 		p.warn("resolve", w)
 	}
 	edges := edgesByTarget(solution.Edges)

@@ -15,6 +15,8 @@ type Conflict struct {
 	// Changes are what Mend proved to help; whoever called it sets them. Error then shows
 	// them in place of the hints, which are likely only.
 	Changes []Change
+	// Notes are what the caller knows besides, such as versions that it held back; they end the text.
+	Notes []string
 
 	proof string // Message without hints
 	// What the proof rests on, for Mend: lines of the user, overrides, versions that
@@ -41,13 +43,17 @@ type need struct {
 
 // Error is the Message, or, with Changes, what cannot hold and what would work.
 func (c *Conflict) Error() string {
-	if len(c.Changes) == 0 {
-		return c.Message
-	}
 	var b strings.Builder
-	b.WriteString(c.proof + "\nThis would work:")
+	if len(c.Changes) == 0 {
+		b.WriteString(c.Message)
+	} else {
+		b.WriteString(c.proof + "\nThis would work:")
+	}
 	for _, change := range c.Changes {
 		b.WriteString("\n  - " + change.String())
+	}
+	for _, note := range c.Notes {
+		b.WriteString("\n" + note)
 	}
 	return b.String()
 }
