@@ -9,7 +9,7 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/builder/chroot"
-	"reqpm/internal/reqfile"
+	"reqpm/internal/pipeline"
 	"reqpm/internal/target"
 )
 
@@ -59,7 +59,7 @@ func (a *app) runDoctor(cmd *cobra.Command, o projectOptions) error {
 		checks = append(checks, check{Name: "state directory", Detail: err.Error()})
 	} else {
 		checks = append(checks, check{Name: "state directory", OK: true, Detail: state})
-		if _, err := a.openIndex(ctx, o, state, reqfile.Options{}, ""); err != nil {
+		if _, err := a.openIndex(ctx, o, state, pipeline.Indexes{}); err != nil {
 			checks = append(checks, check{Name: "package index", Detail: err.Error()})
 		} else {
 			checks = append(checks, check{Name: "package index", OK: true, Detail: "address known"})

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,7 +26,6 @@ import (
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/pipeline"
-	"reqpm/internal/reqfile"
 	"reqpm/internal/source"
 	"reqpm/internal/target"
 )
@@ -190,7 +190,7 @@ func (a *app) ownTargets() ([]target.Target, error) {
 // openIndex makes the index client; where its address came from is said with -v. What the
 // command line says goes before what requirement files in root say, and both before
 // configuration.
-func (a *app) openIndex(ctx context.Context, o projectOptions, state string, file reqfile.Options, root string) (*index.Client, error) {
+func (a *app) openIndex(ctx context.Context, o projectOptions, state string, file pipeline.Indexes) (*index.Client, error) {
 	conf, err := a.readConfig()
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	links := slices.Clone(o.findLinks)
 	for _, place := range file.FindLinks {
 		if !strings.Contains(place, "://") {
-			place = filepath.Join(root, filepath.Clean("/"+place)) // stays inside the project
+			place = filepath.Join(file.Root, filepath.Clean("/"+place)) // stays inside the project
 		}
 		links = append(links, place)
 	}
@@ -213,6 +213,9 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	}
 	if a.global.verbose {
 		a.say("index: from %s", from)
+	}
+	if err := nameIndexes(&cfg, file, o.indexURL != ""); err != nil {
+		return nil, err
 	}
 	cfg.CacheDir = filepath.Join(state, "index")
 	cfg.Offline = o.offline
@@ -230,16 +233,57 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	return client, err
 }
 
+// nameIndexes adds the indexes that a project's files have names for, in front of the one of the
+// configuration, and leads packages to them. One that says it is the default takes that one's
+// place, unless the command line named an index.
+func nameIndexes(cfg *index.Config, file pipeline.Indexes, own bool) error {
+	var named []index.IndexConfig
+	known := map[string]bool{}
+	for _, n := range file.Indexes {
+		c := index.IndexConfig{Name: n.Name, URL: n.URL, Explicit: n.Explicit}
+		if known[n.Name] && n.Name != "" {
+			return usagef("%s: two indexes are named %q", n.Where(), n.Name)
+		}
+		known[n.Name] = true
+		switch {
+		case n.Default && own:
+		case n.Default:
+			cfg.Indexes, cfg.ExtraIndexes = []index.IndexConfig{c}, nil
+		default:
+			named = append(named, c)
+		}
+	}
+	cfg.Pin = map[string]string{}
+	for _, name := range sortedKeys(file.Pins) {
+		where := file.Pins[name]
+		if !known[where] {
+			if !strings.Contains(where, "://") {
+				return usagef("%s must come from index %q, which no file of the project names", name, where)
+			}
+			address := where // which may hold a password, unlike the name
+			where = "index of " + name
+			named = append(named, index.IndexConfig{Name: where, URL: address, Explicit: true})
+		}
+		cfg.Pin[name] = where
+	}
+	cfg.Indexes = append(named, cfg.Indexes...)
+	return nil
+}
+
 // indexFor makes the client of the indexes that requirement files name: once, however many targets ask.
-func (a *app) indexFor(ctx context.Context, o projectOptions, state string) func(reqfile.Options, string) (index.Reader, error) {
+func (a *app) indexFor(ctx context.Context, o projectOptions, state string) func(pipeline.Indexes) (index.Reader, error) {
 	var mu sync.Mutex
 	known := map[string]*index.Client{}
-	return func(options reqfile.Options, root string) (index.Reader, error) {
+	return func(asked pipeline.Indexes) (index.Reader, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		key := fmt.Sprintf("%q %q %q %q %v", root, options.IndexURL, options.ExtraIndexURLs, options.FindLinks, options.NoIndex)
+		text, err := json.Marshal(asked)
+		if err != nil {
+			return nil, err
+		}
+		key := string(text)
 		if known[key] == nil {
-			client, err := a.openIndex(ctx, o, state, options, root)
+			client, err := a.openIndex(ctx, o, state, asked)
 			if err != nil {
 				return nil, err
 			}
@@ -339,7 +383,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 	if err != nil {
 		return none, err
 	}
-	client, err := a.openIndex(ctx, o, state, reqfile.Options{}, "")
+	client, err := a.openIndex(ctx, o, state, pipeline.Indexes{})
 	if err != nil {
 		return none, err
 	}

@@ -71,21 +71,43 @@ func (p *Pipeline) Analyze(ctx context.Context, root fs.FS, w Wanted) (Analysis,
 	for _, r := range p.cfg.Constraints {
 		set.Constraints = append(set.Constraints, reqfile.Requirement{Requirement: r, Position: reqfile.Position{File: "--constrain"}, Text: r.String()})
 	}
+	for _, r := range set.BuildConstraints {
+		p.cfg.BuildConstraints = append(p.cfg.BuildConstraints, r.Requirement)
+	}
 	a.Set = set
 	return a, nil
 }
 
+// Indexes is what the files of a project say of indexes.
+type Indexes struct {
+	reqfile.Options
+	// Pins lead a package (PEP 503 name) to the one index it must come from: the name of one of
+	// Options.Indexes, or an address.
+	Pins map[string]string
+	Root string // of the project, which folders among Options.FindLinks lie in
+}
+
 // followIndexes turns to the indexes that the requirement files name.
 func (p *Pipeline) followIndexes(set reqfile.Set, root string) error {
+	asked := Indexes{Options: set.Options, Pins: map[string]string{}, Root: root}
+	for _, r := range slices.Concat(set.Requirements, set.Constraints) {
+		if r.Index == "" || !r.Marker.Eval(p.cfg.Target.Env(), "") {
+			continue
+		}
+		if other, ok := asked.Pins[r.Key()]; ok && other != r.Index {
+			return &reqfile.Error{Position: r.Position, Text: r.Text, Err: fmt.Errorf("must come from index %s and from %s", other, r.Index)}
+		}
+		asked.Pins[r.Key()] = r.Index
+	}
 	o := set.Options
-	if o.IndexURL == "" && len(o.ExtraIndexURLs)+len(o.FindLinks) == 0 && !o.NoIndex {
+	if o.IndexURL == "" && len(o.ExtraIndexURLs)+len(o.FindLinks)+len(o.Indexes)+len(asked.Pins) == 0 && !o.NoIndex {
 		return nil
 	}
 	if p.cfg.IndexFor == nil {
 		p.warn("analyze", "the requirement files name an index; it is not followed")
 		return nil
 	}
-	reader, err := p.cfg.IndexFor(o, root)
+	reader, err := p.cfg.IndexFor(asked)
 	if err != nil {
 		return fmt.Errorf("the index named in the requirement files: %w", err)
 	}

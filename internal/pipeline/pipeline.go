@@ -23,7 +23,6 @@ import (
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pep508"
-	"reqpm/internal/reqfile"
 	"reqpm/internal/solve"
 	"reqpm/internal/target"
 )
@@ -35,7 +34,7 @@ type Config struct {
 	Index    index.Reader
 	// IndexFor makes the reader for a project whose requirement files name indexes of their
 	// own (--index-url, --find-links); nil: such options are reported and not followed.
-	IndexFor func(options reqfile.Options, root string) (index.Reader, error)
+	IndexFor func(Indexes) (index.Reader, error)
 	// Getenv answers for ${NAME} in requirement files; nil: no variable is shown to them. A
 	// requirement file can send a value anywhere, so callers list the names they allow.
 	Getenv  func(string) (string, bool)
