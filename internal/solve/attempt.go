@@ -244,9 +244,14 @@ func (a *attempt) changed(v *variable) {
 }
 
 // choose picks the package to decide next, nil when nothing is open: whatever has
-// one value left, then packages that clash often, then the user's own, then by
-// distance from the user and number of versions left. Names settle ties, so that
+// one value left, then packages that clash often, then the user's own by name, then
+// by distance from the user and number of versions left. Names settle ties, so that
 // the order of the input does not matter.
+//
+// The user's own go by name and not by number of versions, since who goes first gets
+// the newest: people keep their lists sorted, and pip and uv go by the list. Of
+// celery[redis] and redis it is redis that then steps back, by one release, and not
+// celery by years.
 func (a *attempt) choose() *variable {
 	var best *variable
 	var bestRank [4]int
@@ -257,6 +262,9 @@ func (a *attempt) choose() *variable {
 		rank := [4]int{0, 0, v.depth, v.cur.count()}
 		if rank[3] > 1 {
 			rank[0] = 1
+			if v.depth == 0 {
+				rank[3] = 0
+			}
 		}
 		if v.conflicts >= 5 {
 			rank[1] = -1

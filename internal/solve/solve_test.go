@@ -24,6 +24,11 @@ func TestSolve(t *testing.T) {
 			roots:    "a\nc", want: "a=1.0 b=1.0 c=1.0",
 		},
 		{
+			name:     "of the user's own the first by name gets the newest, whatever their order and number of versions",
+			universe: "celery 1.0: redis\n celery 2.0: kombu\n celery 3.0: kombu\n kombu 1.0: redis<2\n redis 1.0:\n redis 2.0:",
+			roots:    "redis\ncelery", want: "celery=3.0 kombu=1.0 redis=1.0",
+		},
+		{
 			name:     "constraint restricts but does not ask",
 			universe: "a 1.0:\n a 2.0:\n b 1.0:",
 			roots:    "a\n-c a<2\n-c b==1.0", want: "a=1.0",
