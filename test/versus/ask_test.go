@@ -164,7 +164,7 @@ func (v *versus) askReqpm(t *testing.T, s set, python, dir string) answer {
 
 // askUV gives uv the same question: no configuration and sources of its own, which the other
 // knows nothing of.
-func (v *versus) askUV(t *testing.T, s set, python, dir string) answer {
+func (v *versus) askUV(t *testing.T, s set, python, dir string, more ...string) answer {
 	t.Helper()
 	args := []string{"pip", "compile", "--python-version", python, "--python-platform", "x86_64-manylinux_2_28", "--exclude-newer", v.date,
 		"--no-header", "--no-annotate", "--no-config", "--no-sources", "--no-progress", "--no-python-downloads", "--color", "never"}
@@ -181,7 +181,7 @@ func (v *versus) askUV(t *testing.T, s set, python, dir string) answer {
 	if len(s.Groups) > 0 && len(s.Extras) == 0 {
 		files = slices.DeleteFunc(slices.Clone(files), func(f string) bool { return f == "pyproject.toml" && !hasProject(t, dir) })
 	}
-	out, errs, seconds, code := run(t, dir, nil, v.uv, append(args, files...)...)
+	out, errs, seconds, code := run(t, dir, nil, v.uv, slices.Concat(args, more, files)...)
 	a := answer{outcome: stopped, packages: map[string]string{}, message: errs, seconds: seconds}
 	switch {
 	case strings.Contains(errs, "No solution found when resolving dependencies"):

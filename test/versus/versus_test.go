@@ -12,6 +12,7 @@ package versus
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -158,8 +159,14 @@ func (v *versus) compare(t *testing.T, s set, python, dir string) {
 	t.Logf("reqpm: %s, %d packages, %.1f s; uv: %s, %d packages, %.1f s",
 		r.ours.outcome, len(r.ours.packages), r.ours.seconds, r.uv.outcome, len(r.uv.packages), r.uv.seconds)
 	r.differ = differences(r.ours, r.uv)
+	if r.ours.outcome == solved && r.uv.outcome == solved && len(r.differ) > 0 {
+		v.tryReasons(t, s, python, dir, &r)
+	}
 	for i := range r.differ {
 		d := &r.differ[i]
+		if d.class != "" {
+			continue
+		}
 		at := slices.IndexFunc(v.known, func(e explanation) bool {
 			return e.Set == s.Name && e.Name == d.name && e.Ours == d.ours && e.UV == d.uv && (len(e.Pythons) == 0 || slices.Contains(e.Pythons, python))
 		})
@@ -176,6 +183,30 @@ func (v *versus) compare(t *testing.T, s set, python, dir string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.rows = append(v.rows, r)
+}
+
+// tryReasons proves two common reasons by taking them away: ReqPM prefers versions with a source
+// distribution, and uv takes a pre-release where it sees no other version left. A difference that
+// goes away with one of them has that reason.
+func (v *versus) tryReasons(t *testing.T, s set, python, dir string, r *row) {
+	wheels := s
+	wheels.AllowWheel = slices.Concat(s.AllowWheel, slices.Collect(maps.Keys(r.uv.packages)))
+	ours := v.askReqpm(t, wheels, python, dir)
+	uv := v.askUV(t, s, python, dir, "--prerelease", "explicit")
+	for _, try := range []struct {
+		class string
+		left  []difference
+	}{
+		{"no sdist", differences(ours, r.uv)},
+		{"pre-release", differences(r.ours, uv)},
+		{"no sdist, pre-release", differences(ours, uv)},
+	} {
+		for i, d := range r.differ {
+			if d.class == "" && !slices.ContainsFunc(try.left, func(l difference) bool { return l.name == d.name || l.name == "" }) {
+				r.differ[i].class = try.class
+			}
+		}
+	}
 }
 
 // differences lists what the answers do not share, sorted by name. Where one of them has no
