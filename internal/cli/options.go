@@ -36,7 +36,7 @@ type projectOptions struct {
 	files, constraints, extras   []string
 	ignore                       []string
 	noProject                    bool
-	targets                      []string // as given; see oneTarget and manyTargets
+	targets                      []string // as given; see oneTarget and findTargets
 	python                       string
 	indexURL                     string
 	extraIndex, findLinks        []string
@@ -326,14 +326,22 @@ func parseDate(s string) (time.Time, error) {
 
 // openPipeline wires a pipeline for the one target of the options.
 func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pipeline.Event)) (*pipeline.Pipeline, error) {
-	if len(o.targets) > 1 || slices.Contains(o.targets, allTargets) {
-		return nil, usagef("this command takes one target, got %s; 'reqpm resolve' and 'reqpm lock' take several", strings.Join(o.targets, ", "))
+	if err := o.oneTarget(); err != nil {
+		return nil, err
 	}
 	all, err := a.openPipelines(ctx, o, report)
 	if err != nil {
 		return nil, err
 	}
 	return all[0], nil
+}
+
+// oneTarget refuses several targets.
+func (o *projectOptions) oneTarget() error {
+	if len(o.targets) > 1 || slices.Contains(o.targets, allTargets) {
+		return usagef("this command takes one target, got %s; 'reqpm resolve' and 'reqpm lock' take several", strings.Join(o.targets, ", "))
+	}
+	return nil
 }
 
 // openPipelines wires a pipeline for each target of the options, all with the same index client and the

@@ -70,12 +70,20 @@ func (s *session) verdict() error {
 	return &noSolution{names, none}
 }
 
-// only is the one answer of a command that takes one target.
-func (s *session) only() (*pipeline.Pipeline, *pipeline.Prepared, error) {
-	if len(s.answers) > 1 {
-		return nil, nil, usagef("this command takes one target, got %d", len(s.answers))
+// resolveOne is resolveAll for a command about one target; no solution is an error.
+func (a *app) resolveOne(ctx context.Context, o *projectOptions, where string) (*session, error) {
+	if err := o.oneTarget(); err != nil {
+		return nil, err
 	}
-	return s.pipelines[0], s.answers[0].Prepared, s.answers[0].Err
+	s, err := a.resolveAll(ctx, o, where)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.verdict(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // noSolution sums up what was told target by target.

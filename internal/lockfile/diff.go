@@ -1,6 +1,7 @@
 package lockfile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -99,8 +100,8 @@ func diffTarget(a, b Target) []string {
 		d = append(d, fmt.Sprintf("%s: the architecture is %s, was %s", a.Name, b.Arch, a.Arch))
 	}
 	d = append(d, diffPackages(a, b)...)
-	d = append(d, diffMaps(byKey(a.Tools, identified), byKey(b.Tools, identified), func(id string, was, is Package) string {
-		return a.Name + ": build tool " + diffPackage(id, was, is)
+	d = append(d, diffMaps(byKey(a.Tools, identified), byKey(b.Tools, identified), func(_ string, was, is Package) string {
+		return a.Name + ": build tool " + diffPackage(was, is)
 	})...)
 	roots := func(r BuildRoot) (string, string) { return r.key(), strings.Join(r.Packages, ", ") }
 	return append(d, diffMaps(byKey(a.BuildRoots, roots), byKey(b.BuildRoots, roots), func(key, was, is string) string {
@@ -121,8 +122,8 @@ func DiffPackages(a, b Target) []string {
 }
 
 func diffPackages(a, b Target) []string {
-	return diffMaps(byKey(a.Packages, named), byKey(b.Packages, named), func(name string, was, is Package) string {
-		return a.Name + ": " + diffPackage(name, was, is)
+	return diffMaps(byKey(a.Packages, named), byKey(b.Packages, named), func(_ string, was, is Package) string {
+		return a.Name + ": " + diffPackage(was, is)
 	})
 }
 
@@ -131,7 +132,8 @@ func named(p Package) (string, Package)      { return p.Name, p }
 func identified(p Package) (string, Package) { return p.ID(), p }
 
 // diffPackage compares two versions of one package; a zero one is absent.
-func diffPackage(name string, was, is Package) string {
+func diffPackage(was, is Package) string {
+	name := cmp.Or(was.Name, is.Name)
 	switch {
 	case was.Name == "":
 		return name + " " + is.Version + " is new"

@@ -20,7 +20,9 @@ func NewID(name, version string) ID { return ID(name + "==" + version) }
 // Kind is why one package needs another.
 type Kind string
 
-// The kinds of edges, as design.md names them.
+// The kinds of edges. A build-sdist edge would be what a backend wants for making a source
+// distribution (PEP 517, get_requires_for_build_sdist). There is none: what is built is the archive that
+// the index has, or a project's tree packed as it is, and neither runs that hook.
 const (
 	TopLevel     Kind = "toplevel"
 	Install      Kind = "install"
@@ -83,6 +85,8 @@ type Plan struct {
 	tail       map[ID]float64 // seconds from the start of a build to the end of the longest chain behind it
 	dependents map[ID][]ID
 	edges      []Edge
+
+	requirements bool // drawn as who requires whom, not as builds
 }
 
 // New checks and orders a graph. A Root that names an unknown node is an error of the

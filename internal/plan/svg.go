@@ -105,32 +105,15 @@ func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.out, forma
 // header is the title, the longest chain in words, and the counts.
 func (d *drawing) header(title string, width float64) {
 	g := d.g
-	count := map[Decision]int{}
-	packages := 0
-	for _, n := range g.nodes {
-		count[n.Decision]++
-		if n.Runtime {
-			packages++
-		}
-	}
-	_, seconds := g.plan.CriticalPath()
-	chain, work := duration(seconds), duration(g.plan.Work())
-	if count[Build] > 0 && seconds == 0 {
-		chain, work = "–", "–" // nothing is known about any build yet
+	tiles := g.buildTiles()
+	if g.plan.requirements {
+		tiles = g.requirementTiles()
 	}
 	d.printf(`<text class="h1" x="%s" y="56">%s</text>`+"\n", num(d.left), text(fit(title, 22, width-2*d.left)))
 	d.printf(`<text class="sub" x="%s" y="80">%s</text>`+"\n", num(d.left), text(fit(g.summary(), 13, width-2*d.left)))
 	x := d.left
-	d.printf(`<rect class="panel" x="%s" y="98.5" width="%d" height="62" rx="8"/>`+"\n", num(x+.5), 7*116)
-	for i, tile := range []struct{ number, label, class string }{
-		{strconv.Itoa(packages), "packages", ""},
-		{strconv.Itoa(len(g.nodes) - packages), "build tools", ""},
-		{strconv.Itoa(count[Build]), "to build", "build"},
-		{strconv.Itoa(count[Cached]), "cached", "cached"},
-		{strconv.Itoa(count[Failed]), "failed", "failed"},
-		{chain, "longest chain", ""},
-		{work, "sum of builds", ""},
-	} {
+	d.printf(`<rect class="panel" x="%s" y="98.5" width="%d" height="62" rx="8"/>`+"\n", num(x+.5), len(tiles)*116)
+	for i, tile := range tiles {
 		class := "num " + tile.class
 		if tile.number == "0" {
 			class = "num dim"
@@ -144,13 +127,42 @@ func (d *drawing) header(title string, width float64) {
 	}
 }
 
+// buildTiles are the numbers above a picture of builds.
+func (g *picture) buildTiles() []tile {
+	count := map[Decision]int{}
+	packages := 0
+	for _, n := range g.nodes {
+		count[n.Decision]++
+		if n.Runtime {
+			packages++
+		}
+	}
+	_, seconds := g.plan.CriticalPath()
+	chain, work := duration(seconds), duration(g.plan.Work())
+	if count[Build] > 0 && seconds == 0 {
+		chain, work = "–", "–" // nothing is known about any build yet
+	}
+	return []tile{
+		{strconv.Itoa(packages), "packages", ""},
+		{strconv.Itoa(len(g.nodes) - packages), "build tools", ""},
+		{strconv.Itoa(count[Build]), "to build", "build"},
+		{strconv.Itoa(count[Cached]), "cached", "cached"},
+		{strconv.Itoa(count[Failed]), "failed", "failed"},
+		{chain, "longest chain", ""},
+		{work, "sum of builds", ""},
+	}
+}
+
 // summary says the longest chain in words.
 func (g *picture) summary() string {
 	waves := 0
 	if len(g.columns) > 0 {
 		waves = g.columns[len(g.columns)-1].wave + 1
 	}
-	if waves == 0 {
+	switch {
+	case g.plan.requirements:
+		return "Who requires whom: to the right of a package is what it requires"
+	case waves == 0:
 		return "Nothing to build"
 	}
 	s := plural(waves, "wave") + " of builds"
@@ -175,8 +187,12 @@ func (d *drawing) waves() {
 				nodes += len(g.boxes[b].members)
 			}
 		}
-		d.printf(`<text class="wave" transform="translate(%s -22) scale(%s)">Wave %d <tspan class="dim">· %d</tspan></text><path class="rule" d="M%s -11.5H%s"/>`+"\n",
-			num(left), num(margin/d.left), wave+1, nodes, num(left), num(right))
+		word := "Wave"
+		if g.plan.requirements {
+			word = "Level"
+		}
+		d.printf(`<text class="wave" transform="translate(%s -22) scale(%s)">%s %d <tspan class="dim">· %d</tspan></text><path class="rule" d="M%s -11.5H%s"/>`+"\n",
+			num(left), num(margin/d.left), word, wave+1, nodes, num(left), num(right))
 	}
 }
 
@@ -257,6 +273,9 @@ func (d *drawing) block(i int) {
 
 // caption says what the members of a block are built with: short, and in full.
 func (g *picture) caption(b *box) (short, full string) {
+	if g.plan.requirements {
+		return g.requirementCaption(b)
+	}
 	parents := g.parents[b.members[0]]
 	if len(parents) == 0 {
 		switch g.nodes[b.members[0]].Decision {
@@ -347,7 +366,10 @@ func (d *drawing) tooltip(v int) string {
 	if n.Runtime {
 		role = "package of the set"
 	}
-	fmt.Fprintf(&b, "%s %s: %s, %s", n.Name, n.Version, role, verb(n))
+	fmt.Fprintf(&b, "%s %s", n.Name, n.Version)
+	if !d.g.plan.requirements {
+		fmt.Fprintf(&b, ": %s, %s", role, verb(n))
+	}
 	if n.Reason != "" {
 		b.WriteString("\n" + bounded(n.Reason, 300))
 	}
@@ -359,7 +381,7 @@ func (d *drawing) tooltip(v int) string {
 		}
 		b.WriteString("\n" + bounded(why(d.g.plan, e), 200))
 	}
-	if len(n.Root) > 0 {
+	if len(n.Root) > 0 && !d.g.plan.requirements {
 		var names []string
 		for _, id := range n.Root[:min(len(n.Root), 40)] {
 			names = append(names, d.g.plan.nodes[id].Name+" "+d.g.plan.nodes[id].Version)
@@ -417,8 +439,12 @@ func (d *drawing) legend(width float64) {
 	}
 	d.printf(`<path class="rule" d="M%s %sH%s"/>`+"\n", num(d.left), num(y-24.5), num(width-d.left))
 	x := d.left
+	own, others := "Package to build", "Tool to build"
+	if d.g.plan.requirements {
+		own, others = "Asked for", "Required by others"
+	}
 	for _, k := range []struct{ class, icon, label string }{
-		{"build", "reqpm-build", "Package to build"}, {"build tool", "reqpm-build", "Tool to build"},
+		{"build", "reqpm-build", own}, {"build tool", "reqpm-build", others},
 		{"cached", "reqpm-cached", "Cached package"}, {"cached tool", "reqpm-cached", "Cached tool"},
 		{"failed", "reqpm-failed", "Cannot be built"}, {"failed tool", "reqpm-failed", "Tool that cannot be built"},
 	} {
