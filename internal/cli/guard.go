@@ -29,7 +29,14 @@ func (c indexConfig) guard(cfg *index.Config, minAge string) error {
 		// Also under --no-index: who pins a project to an index wants it from nowhere else.
 		cfg.ExtraIndexes = append(cfg.ExtraIndexes, index.IndexConfig{Name: name, URL: c.Named[name], Explicit: true})
 	}
-	cfg.Pin = c.Pin
+	// What the user says of a name goes before what a project's files say of it.
+	for pattern := range c.Pin {
+		maps.DeleteFunc(cfg.Pin, func(name, _ string) bool { return index.PinCovers(pattern, name) })
+	}
+	if cfg.Pin == nil {
+		cfg.Pin = map[string]string{}
+	}
+	maps.Copy(cfg.Pin, c.Pin)
 	for _, text := range c.Block {
 		b, err := index.ParseBlocked(text)
 		if err != nil {

@@ -220,16 +220,28 @@ func (c *Client) places(key string) (indexes, links []*location) {
 func (c *Client) pinned(key string) (string, bool) {
 	best, found := "", ""
 	for pattern, name := range c.cfg.Pin {
-		prefix, open := strings.CutSuffix(strings.ToLower(pattern), "*")
-		if !open && pep508.NormalizeName(pattern) == key {
+		whole := !strings.HasSuffix(pattern, "*")
+		if !PinCovers(pattern, key) {
+			continue
+		}
+		if whole {
 			return name, true
 		}
-		// "corp.*" and "corp_*" mean what they mean in names: NormalizeName leaves a final "-".
-		if prefix = pep508.NormalizeName(prefix); open && strings.HasPrefix(key, prefix) && (found == "" || len(prefix) > len(best)) {
-			best, found = prefix, name
+		if found == "" || len(pattern) > len(best) {
+			best, found = pattern, name
 		}
 	}
 	return found, found != ""
+}
+
+// PinCovers tells whether a key of Config.Pin is about a project (or is about all the projects that
+// another such key is about). Names are compared in PEP 503 form: "Corp.*" covers corp-x.
+func PinCovers(pattern, project string) bool {
+	prefix, open := strings.CutSuffix(pattern, "*")
+	if !open {
+		return pep508.NormalizeName(pattern) == pep508.NormalizeName(project)
+	}
+	return strings.HasPrefix(pep508.NormalizeName(project), pep508.NormalizeName(prefix))
 }
 
 // merge adds files whose names are new.
