@@ -170,7 +170,10 @@ func (a *app) printSummary(s pipeline.Summary) {
 			a.say("command  %s", firstLine(p.Command.Output))
 		}
 	}
-	a.say("%d built, %d reused, %d failed, %d blocked in %s", len(s.Built), len(s.Reused), len(s.Failed), len(s.Blocked), seconds(s.Seconds))
+	for _, o := range s.Distro {
+		a.say("reused   %s %s: %s of the distribution", o.Name, o.Version, o.NEVRA)
+	}
+	a.say("%d built, %d reused, %d failed, %d blocked in %s", len(s.Built), len(s.Reused)+len(s.Distro), len(s.Failed), len(s.Blocked), seconds(s.Seconds))
 	if s.Repository == "" {
 		if len(s.Failed) > 0 {
 			a.say("Nothing was published: a repository holds the whole set or nothing. What was built is kept;\nmend what failed and run the same command again. Logs: %s", s.Logs)

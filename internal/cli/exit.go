@@ -71,7 +71,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case is(builder.ErrMissingTool), as[*target.MissingToolError](err), is(index.ErrNoIndex):
 		return exitMissing
-	case as[*solve.Conflict](err), as[*pipeline.PythonError](err), as[*pipeline.CollisionError](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
+	case as[*solve.Conflict](err), as[*pipeline.PythonError](err), as[*pipeline.CollisionError](err), as[*pipeline.ReplaceError](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
 		return exitConflict
 	case is(index.ErrUnavailable, index.ErrOffline, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
 		return exitNetwork

@@ -20,7 +20,7 @@ const inProject = "PROJECT/" + lockfile.Name
 
 // unrecorded are the flags of a project that do not decide what is locked: where things come from, with
 // which credentials, and how they are checked once they are built.
-var unrecorded = []string{"ref", "token-file", "git-user", "ssh-key", "target", "index-url", "extra-index-url", "find-links", "offline", "allow-source", "allow-pure"}
+var unrecorded = []string{"ref", "token-file", "git-user", "ssh-key", "target", "index-url", "extra-index-url", "find-links", "offline", "allow-source", "allow-pure", "replace"}
 
 // remember notes the flags registered so far: those of a project.
 func (o *projectOptions) remember(cmd *cobra.Command) {

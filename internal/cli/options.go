@@ -49,6 +49,7 @@ type projectOptions struct {
 	slots                        int
 	refresh                      bool
 	allowSource                  []string
+	distribution                 distributionOptions
 	timeout, idle                time.Duration
 
 	keep    *lockfile.File // an earlier lock, whose versions are taken again where they fit
@@ -77,6 +78,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.BoolVar(&o.noProject, "no-project", false, "do not package the project itself")
 	o.registerTargets(cmd)
 	o.registerIndex(cmd)
+	o.distribution.register(cmd)
 	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when it has no source distribution or needs itself to be built; repeatable")
 	f.StringArrayVar(&o.allowPure, "allow-pure", nil, "accept NAME without the compiled parts its wheels have; repeatable")
 	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
@@ -109,7 +111,8 @@ func (o *projectOptions) registerBuild(cmd *cobra.Command) {
 
 // configFile is reqpm.toml. Unknown keys are errors.
 type configFile struct {
-	Index indexConfig `toml:"index"`
+	Index        indexConfig      `toml:"index"`
+	Distribution distributionFile `toml:"distribution"`
 }
 
 func (a *app) readConfig() (configFile, error) {
@@ -414,6 +417,14 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 	if err != nil {
 		return none, err
 	}
+	conf, err := a.readConfig()
+	if err != nil {
+		return none, err
+	}
+	has, err := o.distribution.config(conf.Distribution, state, o.offline)
+	if err != nil {
+		return none, err
+	}
 	return pipeline.Config{
 		IndexFor: a.indexFor(ctx, o, state),
 		Getenv: func(name string) (string, bool) {
@@ -423,7 +434,8 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 			return os.LookupEnv(name)
 		},
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
-		StateDir: state, Index: client, Builder: b, Slots: o.slots,
+		Distribution: has,
+		StateDir:     state, Index: client, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil

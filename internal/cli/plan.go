@@ -109,8 +109,11 @@ func (a *app) printPlan(work *pipeline.Work, slots int) {
 			took = seconds(n.Seconds)
 		}
 		what := string(n.Decision)
-		if n.Decision == plan.Failed {
+		switch n.Decision {
+		case plan.Failed:
 			what += ": " + firstLine(n.Reason)
+		case plan.Reuse:
+			what += " " + n.Reason
 		}
 		rows = append(rows, []string{fmt.Sprint(work.Plan.Level(id)), n.Name, n.Version, use, what, took, rootText(n.Root)})
 	}
@@ -118,6 +121,9 @@ func (a *app) printPlan(work *pipeline.Work, slots int) {
 	path, chain := work.Plan.CriticalPath()
 	a.say("%d to build, %d in the cache, %d cannot be built; about %s on %d slots",
 		counts[plan.Build], counts[plan.Cached], counts[plan.Failed], seconds(work.Plan.Estimate(slots)), slots)
+	if line := distributionLine(work.Lock.Distribution); line != "" {
+		a.say("%s", line)
+	}
 	if len(path) > 1 {
 		names := make([]string, len(path))
 		for i, id := range path {

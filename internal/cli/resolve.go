@@ -50,6 +50,8 @@ type resolved struct {
 	Warnings []string          `json:"warnings,omitempty"`
 	Conflict *conflictJSON     `json:"conflict"`
 	Error    string            `json:"error,omitempty"` // why there is no answer for this target
+	// Distribution says what was known of the target's distribution; absent where nothing was asked.
+	Distribution *pipeline.DistributionUse `json:"distribution,omitempty"`
 }
 
 func (a *app) runResolve(ctx context.Context, o projectOptions, where string) error {
@@ -101,7 +103,8 @@ func resolvedJSON(answer pipeline.Answer) resolved {
 		}
 		return r
 	}
-	r.Packages, r.Warnings = answer.Prepared.Lock.Packages, answer.Prepared.Lock.Warnings
+	lock := answer.Prepared.Lock
+	r.Packages, r.Warnings, r.Distribution = lock.Packages, lock.Warnings, lock.Distribution
 	return r
 }
 
@@ -113,6 +116,9 @@ func (a *app) printSet(lock *pipeline.Lock) {
 	}
 	a.table(rows)
 	a.say("%d packages for %s, Python %s", len(lock.Packages), lock.Target, lock.Python)
+	if line := distributionLine(lock.Distribution); line != "" {
+		a.say("%s", line)
+	}
 }
 
 // sayFiles tells which files were read, and which were found and left alone.

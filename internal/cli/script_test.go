@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 				"HOME": env.WorkDir + "/home", "REQPM_STATE": env.WorkDir + "/state", "PIP_CONFIG_FILE": os.DevNull,
 				"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "T", "GIT_AUTHOR_EMAIL": "t@example.org",
 				"GIT_COMMITTER_NAME": "T", "GIT_COMMITTER_EMAIL": "t@example.org", "PIP_RETRIES": "0", "NO_PROXY": "127.0.0.1",
+				"https_proxy": "http://127.0.0.1:9", // nobody: the repositories of releases are out of reach
 			} {
 				env.Setenv(name, value)
 			}

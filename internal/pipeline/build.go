@@ -37,11 +37,12 @@ type Outcome struct {
 	Name    string  `json:"name"`
 	Version string  `json:"version"`
 	Target  string  `json:"target"`
-	State   string  `json:"state"` // built, reused, failed, blocked, waiting (cancelled before its turn)
+	State   string  `json:"state"` // built, reused, distribution, failed, blocked, waiting (cancelled before its turn)
 	Seconds float64 `json:"seconds"`
 	Cause   string  `json:"cause,omitempty"` // failed: why
 	Log     string  `json:"log,omitempty"`
-	Root    string  `json:"root,omitempty"` // blocked: the failed package it waits for
+	Root    string  `json:"root,omitempty"`  // blocked: the failed package it waits for
+	NEVRA   string  `json:"nevra,omitempty"` // distribution: its RPM
 	Runtime bool    `json:"runtime"`
 
 	built *Built
@@ -51,7 +52,8 @@ type Outcome struct {
 // The states of an outcome.
 const (
 	StateBuilt   = "built"
-	StateReused  = "reused"
+	StateReused  = "reused"       // from the cache of builds
+	StateDistro  = "distribution" // the distribution's own package
 	StateFailed  = "failed"
 	StateBlocked = "blocked"
 	StateWaiting = "waiting"
@@ -147,6 +149,10 @@ func (r *run) known(id plan.ID) *Outcome {
 		o := r.outcome(id, StateFailed)
 		o.Cause, o.err = b.err.Error(), b.err
 		return o
+	case b.reused != nil:
+		o := r.outcome(id, StateDistro)
+		o.NEVRA = b.reused[0].RPM.NEVRA()
+		return o
 	case b.cached != nil:
 		o := r.outcome(id, StateReused)
 		o.built = b.cached
@@ -169,7 +175,7 @@ func (r *run) finish(id plan.ID, o *Outcome) {
 	r.report(o)
 	for _, dependent := range r.work.Plan.Dependents(id) {
 		switch o.State {
-		case StateBuilt, StateReused:
+		case StateBuilt, StateReused, StateDistro:
 			if r.waiting[dependent]--; r.waiting[dependent] == 0 && r.outcomes[dependent] == nil {
 				r.ready = append(r.ready, dependent)
 			}
@@ -288,6 +294,9 @@ func (r *run) rootRPMs(id plan.ID) []string {
 	var files []string
 	for _, need := range r.work.builds[id].rootIDs() {
 		built := r.outcomes[need].built
+		if built == nil {
+			continue // the distribution's: dnf takes it from the target's repositories
+		}
 		for _, rpm := range built.RPMs {
 			files = append(files, filepath.Join(built.dir, rpm.File))
 		}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"reqpm/internal/distro"
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
 	"reqpm/internal/pep508"
@@ -40,6 +41,7 @@ type pkgBuild struct {
 	cached  *Built
 	set     bool // the package that requires the whole locked set
 	project *Project
+	reused  []distro.Package // of the distribution: nothing to build, no archive, no spec
 }
 
 // gather finds, from the lock on, everything that must be built: the locked
@@ -59,12 +61,18 @@ func (p *Pipeline) gather(ctx context.Context, lock *Lock) (map[plan.ID]*pkgBuil
 	g := &gather{p: p, found: map[plan.ID]*pkgBuild{}}
 	var inner context.Context
 	g.group, inner = errgroup.WithContext(ctx)
+	var set []*pkgBuild
 	for _, l := range lock.Packages {
-		g.add(inner, &pkgBuild{name: l.Name, version: l.Version, runtime: true, extras: l.Extras, file: l.file, all: l.all, meta: l.Meta, overridden: l.overridden, err: l.err})
+		set = append(set, &pkgBuild{name: l.Name, version: l.Version, runtime: true, extras: l.Extras, file: l.file, all: l.all, meta: l.Meta, overridden: l.overridden, err: l.err, reused: l.reused})
 	}
 	if lock.project != nil {
 		pr := lock.project
-		g.add(inner, &pkgBuild{name: pr.Name, version: pr.Version, runtime: true, file: pr.file, meta: pr.Meta, overridden: pr.overridden, project: pr})
+		set = append(set, &pkgBuild{name: pr.Name, version: pr.Version, runtime: true, file: pr.file, meta: pr.Meta, overridden: pr.overridden, project: pr})
+	}
+	// All of the set first: a build tool of the same version is the set's package.
+	set = slices.DeleteFunc(set, func(b *pkgBuild) bool { return !g.note(b) })
+	for _, b := range set {
+		g.learn(inner, b)
 	}
 	if err := g.group.Wait(); err != nil {
 		return nil, err
@@ -74,14 +82,29 @@ func (p *Pipeline) gather(ctx context.Context, lock *Lock) (map[plan.ID]*pkgBuil
 
 // add starts work on a build that was not seen before.
 func (g *gather) add(ctx context.Context, b *pkgBuild) {
-	b.id = plan.NewID(b.name, b.version)
-	g.mu.Lock()
-	_, seen := g.found[b.id]
-	if !seen {
-		g.found[b.id] = b
+	if g.note(b) {
+		g.learn(ctx, b)
 	}
-	g.mu.Unlock()
-	if seen || b.err != nil {
+}
+
+// note tells whether a build was not seen before.
+func (g *gather) note(b *pkgBuild) bool {
+	b.id = plan.NewID(b.name, b.version)
+	if b.reused != nil {
+		b.key = "distribution " + reusedReason(b.reused)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.found[b.id] != nil {
+		return false
+	}
+	g.found[b.id] = b
+	return true
+}
+
+// learn starts work on what b needs. The distribution's packages need nothing of us.
+func (g *gather) learn(ctx context.Context, b *pkgBuild) {
+	if b.reused != nil || b.err != nil {
 		return
 	}
 	// No limit on the group: a task adds tasks, and what is scarce (connections,
@@ -157,6 +180,14 @@ func offerWaysOut(err error) error {
 }
 
 func (g *gather) addTool(ctx context.Context, tool solve.Chosen) error {
+	reused, err := g.p.reusedTool(ctx, tool)
+	if err != nil {
+		return err
+	}
+	if reused != nil {
+		g.add(ctx, &pkgBuild{name: tool.Name, version: tool.Version.String(), reused: reused})
+		return nil
+	}
 	page, err := g.p.from.page(ctx, tool.Name)
 	if err != nil {
 		return err

@@ -120,7 +120,10 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement) (solv
 			s.err = err
 			return
 		}
-		s.solution, s.err = solve.Solve(ctx, from, solve.Request{Roots: roots, Env: h.p.cfg.Target.Env(), Prefer: h.p.keptTools(texts)})
+		req := solve.Request{Roots: roots, Env: h.p.cfg.Target.Env()}
+		if req.Prefer, s.err = h.p.preferTools(ctx, h.p.keptTools(texts)); s.err == nil {
+			s.solution, s.err = solve.Solve(ctx, from, req)
+		}
 	})
 	return s.solution, s.err
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"reqpm/internal/distro"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pep440"
@@ -231,7 +232,7 @@ func (p *Pipeline) lockedFile(name string, files []index.File) (*index.File, err
 func (p *Pipeline) LockTarget(ctx context.Context, lock *Lock) (lockfile.Target, error) {
 	for i := range lock.Packages {
 		l := &lock.Packages[i]
-		if l.file.SHA256 == "" {
+		if l.file.SHA256 == "" && l.reused == nil {
 			if err := p.hash(ctx, &l.file); err != nil {
 				return lockfile.Target{}, err
 			}
@@ -257,6 +258,9 @@ func (p *Pipeline) lockedPackages(lock *Lock) []lockfile.Package {
 	for _, l := range lock.Packages {
 		pkg := lockfile.Package{Name: l.Name, Version: l.Version, Extras: l.Extras, Decision: p.lockedDecision(l.Name, l.file), Index: l.file.Index,
 			Artifact: lockfile.Artifact{Filename: l.Artifact.Filename, Kind: l.Artifact.Kind, SHA256: l.Artifact.SHA256}}
+		if l.reused != nil {
+			pkg.Decision, pkg.Artifact = lockedReuse(l.reused)
+		}
 		if ref := l.Artifact.Reference; ref != nil {
 			pkg.Artifact.URL, pkg.Artifact.Commit, pkg.Artifact.Subdirectory = ref.URL, ref.Commit, ref.Subdirectory
 		}
@@ -266,6 +270,11 @@ func (p *Pipeline) lockedPackages(lock *Lock) []lockfile.Package {
 		list = append(list, pkg)
 	}
 	return list
+}
+
+// lockedReuse is how a lock records a package of the distribution: by its RPM, release included.
+func lockedReuse(reused []distro.Package) (lockfile.Decision, lockfile.Artifact) {
+	return lockfile.Reuse, lockfile.Artifact{Filename: reused[0].RPM.NEVRA(), Kind: "rpm"}
 }
 
 // lockedDecision is what happens to a package that comes from f.
@@ -300,6 +309,12 @@ func (p *Pipeline) LockTools(ctx context.Context, t *lockfile.Target, work *Work
 		if b.runtime && t.Package(b.name) != nil || b.project != nil {
 			continue
 		}
+		if b.reused != nil {
+			tool := lockfile.Package{Name: b.name, Version: b.version, RequiredBy: edges[id]}
+			tool.Decision, tool.Artifact = lockedReuse(b.reused)
+			t.Tools = append(t.Tools, tool)
+			continue
+		}
 		f := b.file
 		if f.SHA256 == "" {
 			if err := p.hash(ctx, &f); err != nil {
@@ -316,10 +331,10 @@ func (p *Pipeline) LockTools(ctx context.Context, t *lockfile.Target, work *Work
 // lockRoots notes both questions that a build puts to the solver: with what its backend is asked, and
 // with what it is built.
 func (p *Pipeline) lockRoots(ctx context.Context, b *pkgBuild, roots map[string]lockfile.BuildRoot) error {
-	system := p.buildSystem(b.name, b.record)
-	if b.file.Kind == index.Wheel {
+	if b.file.Kind == index.Wheel || b.reused != nil {
 		return nil
 	}
+	system := p.buildSystem(b.name, b.record)
 	asked, err := p.hooks.solveTools(ctx, system)
 	if err != nil {
 		return err

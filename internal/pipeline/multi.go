@@ -243,6 +243,9 @@ func asker(by RequiredBy, s *side) string {
 // older says why s has not the version of newest.
 func (d *differ) older(newest, s *side, name string) (string, error) {
 	best := newest.version(name)
+	if s.locked[name].reused != nil {
+		return fmt.Sprintf("the distribution's %s is reused", s.version(name)), nil
+	}
 	text, err := d.unusable(s, name, best)
 	if text != "" || err != nil {
 		return text, err

@@ -60,6 +60,8 @@ type Config struct {
 	// DropBuildRequirements names requirements (PEP 503) that are left out of every build: some
 	// packages ask for what no index has.
 	DropBuildRequirements []string
+	// Distribution is what is made of what the target's distribution has.
+	Distribution DistributionConfig
 	// Limits of each build.
 	Limits builder.Limits
 	// Refresh ignores the cache of builds: everything is built again.
@@ -86,6 +88,8 @@ type Pipeline struct {
 	hooks    *hooks
 	from     *candidates
 	baseErr  error
+
+	distribution distributionAnswer
 
 	reportMu sync.Mutex
 	local    localArchives

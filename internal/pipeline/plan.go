@@ -30,6 +30,9 @@ func (p *Pipeline) Plan(ctx context.Context, lock *Lock) (*Work, error) {
 	if err := p.checkNames(lock); err != nil {
 		return nil, err
 	}
+	if err := p.checkReplaced(ctx, lock); err != nil {
+		return nil, err
+	}
 	p.stage("facts", fmt.Sprintf("read the sources of %d packages", len(lock.Packages)))
 	base, err := p.openBase(ctx)
 	if err != nil {
@@ -48,7 +51,7 @@ func (p *Pipeline) Plan(ctx context.Context, lock *Lock) (*Work, error) {
 	wanted := extrasWanted(builds)
 	for _, id := range first.Order() {
 		b := builds[id]
-		if b.err != nil {
+		if b.err != nil || b.reused != nil {
 			continue
 		}
 		if err := p.writeSpec(ctx, b, wanted[b.name]); err != nil {
@@ -142,6 +145,8 @@ func (p *Pipeline) graph(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.Plan, 
 		switch {
 		case b.err != nil:
 			n.Decision, n.Reason, n.Root = plan.Failed, b.err.Error(), nil
+		case b.reused != nil:
+			n.Decision, n.Reason = plan.Reuse, reusedReason(b.reused)
 		case b.cached != nil:
 			n.Decision, n.Reason = plan.Cached, "built "+b.cached.Finished.Format("2006-01-02 15:04")
 		}

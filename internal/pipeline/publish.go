@@ -6,12 +6,16 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/distro"
+	"reqpm/internal/pep440"
 	"reqpm/internal/plan"
 	"reqpm/internal/repo"
 	"reqpm/internal/spec"
@@ -79,6 +83,13 @@ func (p *Pipeline) buildSet(ctx context.Context, base builder.Base, work *Work, 
 	var members []string
 	for _, id := range work.Plan.Order() {
 		o := outcomes[id]
+		if o.Runtime && o.State == StateDistro {
+			for _, r := range work.builds[id].reused {
+				in.Packages = append(in.Packages, distributionMember(r))
+				members = append(members, r.Provide+" = "+r.Text)
+			}
+			continue
+		}
 		if !o.Runtime || o.built == nil {
 			continue
 		}
@@ -114,6 +125,16 @@ func (p *Pipeline) buildSet(ctx context.Context, base builder.Base, work *Work, 
 	}
 	r := &run{p: p, work: work, logs: to.Logs}
 	return r.buildOnce(ctx, b, nil, 1)
+}
+
+// distributionMember requires a distribution's package by the version of what it provides, with
+// any release: an update that mends it without a new version is welcome.
+func distributionMember(r distro.Package) spec.SetPackage {
+	epoch, version, ok := strings.Cut(r.Text, ":")
+	if !ok {
+		epoch, version = "", r.Text
+	}
+	return spec.SetPackage{Name: r.Provide, Epoch: epoch, Version: version}
 }
 
 // runtimeBuilds are the results that are published, in plan order.
@@ -156,9 +177,15 @@ func (p *Pipeline) Verify(ctx context.Context, work *Work, outcomes map[plan.ID]
 		return Proof{}, err
 	}
 	job := struct {
-		Imports map[string][]string `json:"imports"`
-		Command string              `json:"command"`
-	}{map[string][]string{}, command}
+		Imports      map[string][]string `json:"imports"`
+		Distribution []string            `json:"distribution"`
+		Command      string              `json:"command"`
+	}{map[string][]string{}, []string{}, command}
+	reused := reusedVersions(work)
+	for name := range reused {
+		job.Distribution = append(job.Distribution, name)
+	}
+	slices.Sort(job.Distribution)
 	for _, b := range runtimeBuilds(work, outcomes) {
 		for _, r := range b.RPMs {
 			if len(r.TopLevel) > 0 {
@@ -186,12 +213,44 @@ func (p *Pipeline) Verify(ctx context.Context, work *Work, outcomes map[plan.ID]
 		Imported []string          `json:"imported"`
 		Failed   map[string]string `json:"failed"`
 		Command  *CommandResult    `json:"command"`
+		Versions map[string]string `json:"versions"`
 	}
 	if err := json.Unmarshal(out.Bytes(), &said); err != nil {
 		return proof, fmt.Errorf("read what the proof printed: %w", err)
 	}
 	proof.Installed, proof.Imported, proof.NotImport, proof.Command = result.Installed, said.Imported, said.Failed, said.Command
 	slices.Sort(proof.Installed)
+	if err := checkVersions(reused, said.Versions); err != nil {
+		return proof, err
+	}
 	proof.OK = proof.Command == nil || proof.Command.Status == 0
 	return proof, nil
+}
+
+// reusedVersions are the packages of the set that the distribution has, and their versions.
+func reusedVersions(work *Work) map[string]string {
+	versions := map[string]string{}
+	for _, b := range work.builds {
+		if b.runtime && b.reused != nil {
+			versions[b.name] = b.version
+		}
+	}
+	return versions
+}
+
+// checkVersions holds what the proof root has of the distribution against what was planned. A
+// Python that cannot tell (before 3.8) gave no answer: dnf was asked for the version anyway.
+func checkVersions(planned, found map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(planned)) {
+		have, ok := found[name]
+		if !ok {
+			continue
+		}
+		a, errA := pep440.Parse(planned[name])
+		b, errB := pep440.Parse(have)
+		if errA != nil || errB != nil || a.Compare(b) != 0 {
+			return fmt.Errorf("the published set does not install: %s %s was to come from the distribution, %q came", name, planned[name], have)
+		}
+	}
+	return nil
 }

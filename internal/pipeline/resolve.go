@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"reqpm/internal/distro"
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
 	"reqpm/internal/pep440"
@@ -23,6 +24,8 @@ type Lock struct {
 	Python   string   `json:"python"`
 	Packages []Locked `json:"packages"`
 	Warnings []string `json:"warnings,omitempty"`
+	// Distribution is what was known of the target's distribution; nil: nothing was asked.
+	Distribution *DistributionUse `json:"distribution,omitempty"`
 
 	// TopLevel are the names the user asked for, in PEP 503 form, sorted.
 	TopLevel []string `json:"-"`
@@ -43,9 +46,11 @@ type Locked struct {
 	err    error // it is pinned, and cannot be built
 	// overridden names what its RPM must not require as its metadata has it.
 	overridden []string
+	reused     []distro.Package // the distribution's packages that stand for it, itself first; nil: it is built
 }
 
-// Artifact is the file a package is built from.
+// Artifact is the file a package is built from; of Kind "distribution" it is the RPM that the
+// distribution has, with no SHA256, and Filename is its NEVRA.
 type Artifact struct {
 	Filename string `json:"filename"`
 	SHA256   string `json:"sha256"`
@@ -106,7 +111,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 		return nil, err
 	}
 	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.keptVersions()}
-	solution, err := p.solvePinned(ctx, p.choices(), request, in.Set.Locks)
+	solution, reused, err := p.solveReusing(ctx, in, request)
 	if err != nil {
 		return nil, p.mend(ctx, request, p.misfit(p.explainHeldBack(err)))
 	}
@@ -122,7 +127,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	}
 	edges := edgesByTarget(solution.Edges)
 	for _, chosen := range solution.Packages {
-		locked, err := p.lockOne(ctx, chosen, edges[chosen.Name])
+		locked, err := p.lockChosen(ctx, chosen, reused, edges[chosen.Name])
 		if err != nil {
 			return nil, err
 		}
@@ -132,6 +137,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 			lock.TopLevel = append(lock.TopLevel, locked.Name)
 		}
 	}
+	p.useDistribution(lock)
 	if err := errors.Join(p.checkHashes(in.Set, lock), p.checkPinHashes(in.Set.Locks, lock)); err != nil {
 		return lock, err
 	}
@@ -274,6 +280,13 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 	} else if locked.Meta, err = p.from.Metadata(ctx, chosen.Name, chosen.Version); err != nil {
 		return locked, err
 	}
+	locked.RequiredBy = requiredBy(edges)
+	return locked, nil
+}
+
+// requiredBy says who asks for a package, each asker once.
+func requiredBy(edges []solve.Edge) []RequiredBy {
+	var list []RequiredBy
 	seen := map[RequiredBy]bool{}
 	for _, e := range edges {
 		by := RequiredBy{Name: e.From.Package, Requirement: e.Req.String(), File: e.From.File, Line: e.From.Line, Edge: plan.Install}
@@ -285,10 +298,10 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 		}
 		if !seen[by] {
 			seen[by] = true
-			locked.RequiredBy = append(locked.RequiredBy, by)
+			list = append(list, by)
 		}
 	}
-	return locked, nil
+	return list
 }
 
 // artifact picks what a version is built from: its sdist, else its best wheel (which

@@ -40,6 +40,7 @@ type Summary struct {
 	Target     string     `json:"target"`
 	Built      []*Outcome `json:"built"`
 	Reused     []*Outcome `json:"reused"`
+	Distro     []*Outcome `json:"distribution"` // reused from the distribution, neither built nor published
 	Failed     []*Outcome `json:"failed"`
 	Blocked    []*Outcome `json:"blocked"`
 	Waiting    []*Outcome `json:"waiting,omitempty"` // not begun when the run was cancelled
@@ -130,7 +131,7 @@ func (p *Pipeline) settle(ctx context.Context, req Request, prepared *Prepared) 
 // error here; an error means that a stage before or behind the builds could not do its work.
 func (p *Pipeline) Run(ctx context.Context, req Request) (s Summary, err error) {
 	started := time.Now()
-	s = Summary{Event: "summary", Target: p.cfg.Target.Name, Foreign: p.cfg.Target.Kind == target.Host, Built: []*Outcome{}, Reused: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
+	s = Summary{Event: "summary", Target: p.cfg.Target.Name, Foreign: p.cfg.Target.Kind == target.Host, Built: []*Outcome{}, Reused: []*Outcome{}, Distro: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
 	defer func() { s.Seconds, err = time.Since(started).Seconds(), p.explainDisk(err) }()
 	prepared, err := p.Prepare(ctx, req)
 	if err != nil {
@@ -166,7 +167,7 @@ func (p *Pipeline) Run(ctx context.Context, req Request) (s Summary, err error) 
 
 // sort puts every outcome into its list, in build order.
 func (s *Summary) sort(work *Work, outcomes map[plan.ID]*Outcome) {
-	lists := map[string]*[]*Outcome{StateBuilt: &s.Built, StateReused: &s.Reused, StateFailed: &s.Failed, StateBlocked: &s.Blocked, StateWaiting: &s.Waiting}
+	lists := map[string]*[]*Outcome{StateBuilt: &s.Built, StateReused: &s.Reused, StateDistro: &s.Distro, StateFailed: &s.Failed, StateBlocked: &s.Blocked, StateWaiting: &s.Waiting}
 	for _, id := range work.Plan.Order() {
 		if o := outcomes[id]; o != nil {
 			*lists[o.State] = append(*lists[o.State], o)

@@ -33,10 +33,12 @@ const (
 // Decision is what happens to a package.
 type Decision string
 
-// A package is built, taken from the cache of builds, or cannot be built at all.
+// A package is built, taken from the cache of builds or from the distribution, or cannot be built
+// at all.
 const (
 	Build  Decision = "build"
 	Cached Decision = "cached"
+	Reuse  Decision = "reuse"  // the distribution's own RPM does; Reason names it
 	Failed Decision = "failed" // known before anything is built; Reason says why
 )
 
@@ -49,7 +51,7 @@ type Node struct {
 	Decision Decision `json:"decision"`
 	Reason   string   `json:"reason,omitempty"`
 	Native   bool     `json:"native"`
-	Seconds  float64  `json:"seconds"` // expected duration of the build; 0 for cached ones
+	Seconds  float64  `json:"seconds"` // expected duration of the build; 0 for those that are not built
 	// Root is everything installed into this package's build root from the run's own
 	// repository: direct build requirements and what those need to run.
 	Root []ID `json:"root,omitempty"`

@@ -142,11 +142,15 @@ func (g *picture) buildTiles() []tile {
 	if count[Build] > 0 && seconds == 0 {
 		chain, work = "–", "–" // nothing is known about any build yet
 	}
+	taken := "cached"
+	if count[Reuse] > 0 {
+		taken = "reused"
+	}
 	return []tile{
 		{strconv.Itoa(packages), "packages", ""},
 		{strconv.Itoa(len(g.nodes) - packages), "build tools", ""},
 		{strconv.Itoa(count[Build]), "to build", "build"},
-		{strconv.Itoa(count[Cached]), "cached", "cached"},
+		{strconv.Itoa(count[Cached] + count[Reuse]), taken, "cached"},
 		{strconv.Itoa(count[Failed]), "failed", "failed"},
 		{chain, "longest chain", ""},
 		{work, "sum of builds", ""},
@@ -281,6 +285,8 @@ func (g *picture) caption(b *box) (short, full string) {
 		switch g.nodes[b.members[0]].Decision {
 		case Cached:
 			return "from the cache", plural(len(b.members), "package") + " from the cache"
+		case Reuse:
+			return "from the distribution", plural(len(b.members), "package") + " from the distribution"
 		case Failed:
 			return "cannot be built", plural(len(b.members), "package") + " that cannot be built"
 		}
@@ -331,8 +337,11 @@ func (d *drawing) node(v int, x, y float64) {
 func (d *drawing) class(v int) string {
 	n := d.g.nodes[v]
 	class := "build"
-	if n.Decision == Cached || n.Decision == Failed {
-		class = string(n.Decision)
+	switch n.Decision {
+	case Failed:
+		class = "failed"
+	case Cached, Reuse:
+		class = "cached"
 	}
 	if !n.Runtime {
 		class += " tool"
@@ -395,6 +404,8 @@ func verb(n *Node) string {
 	switch n.Decision {
 	case Cached:
 		return "from the cache"
+	case Reuse:
+		return "from the distribution"
 	case Failed:
 		return "cannot be built"
 	}
@@ -434,8 +445,12 @@ func why(p *Plan, e Edge) string {
 func (d *drawing) legend(width float64) {
 	const y = footRoom - 30
 	there := map[string]bool{}
-	for v := range d.g.nodes {
+	taken := "Cached"
+	for v, n := range d.g.nodes {
 		there[d.class(v)] = true
+		if n.Decision == Reuse {
+			taken = "Reused"
+		}
 	}
 	d.printf(`<path class="rule" d="M%s %sH%s"/>`+"\n", num(d.left), num(y-24.5), num(width-d.left))
 	x := d.left
@@ -445,7 +460,7 @@ func (d *drawing) legend(width float64) {
 	}
 	for _, k := range []struct{ class, icon, label string }{
 		{"build", "reqpm-build", own}, {"build tool", "reqpm-build", others},
-		{"cached", "reqpm-cached", "Cached package"}, {"cached tool", "reqpm-cached", "Cached tool"},
+		{"cached", "reqpm-cached", taken + " package"}, {"cached tool", "reqpm-cached", taken + " tool"},
 		{"failed", "reqpm-failed", "Cannot be built"}, {"failed tool", "reqpm-failed", "Tool that cannot be built"},
 	} {
 		if !there[k.class] {

@@ -111,7 +111,7 @@ const icons = `<defs><g id="reqpm-build"><path d="M6 .8 10.600 3.400v5.200L6 11.
 
 func iconOf(d Decision) string {
 	switch d {
-	case Cached:
+	case Cached, Reuse:
 		return "reqpm-cached"
 	case Failed:
 		return "reqpm-failed"

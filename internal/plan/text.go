@@ -57,7 +57,7 @@ func dotColour(n *Node) string {
 	switch {
 	case n.Decision == Failed:
 		return "#f4c7c3"
-	case n.Decision == Cached:
+	case n.Decision == Cached, n.Decision == Reuse:
 		return "#d9ead3"
 	case n.Runtime:
 		return "#cfe2f3"

@@ -296,7 +296,7 @@ func (a *attempt) decide(v *variable) error {
 	}
 	value := v.cur.max()
 	if want, ok := a.mode.preferring[v.name]; ok && v.extra == "" {
-		if i := v.list.index(want); i > 0 && v.cur.has(i) {
+		if i := v.list.like(want); i > 0 && v.cur.has(i) {
 			value = i
 		}
 	}

@@ -200,8 +200,10 @@ func (f *fetcher) lookNow(name string, r pep508.Requirement) {
 
 // likely guesses the version the solver will try first for spec.
 func (f *fetcher) likely(vs *versions, spec pep440.Specifiers) (pep440.Version, bool) {
-	if v, ok := f.req.Prefer[vs.name]; ok && spec.Contains(v) && vs.index(v) > 0 {
-		return v, true
+	if v, ok := f.req.Prefer[vs.name]; ok && spec.Contains(v) {
+		if i := vs.like(v); i > 0 {
+			return vs.cands[i-1].Version, true
+		}
 	}
 	pre := f.req.Pre || spec.NamesPrerelease()
 	for i := len(vs.cands) - 1; i >= 0; i-- {

@@ -83,6 +83,19 @@ func (v *versions) index(w pep440.Version) int {
 	return 0
 }
 
+// like is index, or else the value of a candidate that PEP 440 takes for the same version: who
+// prefers 1.2 means 1.2.0, too.
+func (v *versions) like(w pep440.Version) int {
+	if i := v.index(w); i > 0 {
+		return i
+	}
+	i := sort.Search(len(v.cands), func(i int) bool { return v.cands[i].Version.Compare(w) >= 0 })
+	if i < len(v.cands) && v.cands[i].Version.Compare(w) == 0 {
+		return i + 1
+	}
+	return 0
+}
+
 // all is the set of all candidates, without "not chosen".
 func (v *versions) all() set {
 	s := newSet(v.size)

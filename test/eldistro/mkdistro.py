@@ -24,6 +24,7 @@ JOBS = max(2, os.cpu_count() or 2)
 SEEDS = """bash coreutils sed grep gawk findutils diffutils tar gzip bzip2 xz-utils zstd unzip cpio patch
 file util-linux debianutils make gcc-12 g++-12 binutils libc6-dev pkgconf rpm debugedit elfutils
 python3.11 python3.11-dev python3-distutils python3-pip python3-setuptools python3-wheel python3-packaging
+python3-jinja2 python3-markupsafe python3-six
 libffi-dev zlib1g-dev libssl-dev libyaml-dev""".split()
 
 # Never followed: maintainer tools, scripting languages, things only scripts or people need.
@@ -69,8 +70,10 @@ EXTRA = {
     "python3": ["Provides: python(abi) = 3.11", "Provides: python3.11 = %{version}-%{release}", "Provides: /usr/bin/python3", "Requires: python3-libs = %{version}"],
     "python3-libs": ["Requires: python3"],
     "python3-devel": ["Requires: python3 python3-rpm-macros python-rpm-macros python3-rpm-generators", "Provides: python3.11-devel = %{version}-%{release}", "Provides: pkgconfig(python3)"],
+    # Debian takes it out of the package's own metadata; EL's generator writes it.
+    "python3-jinja2": ["Requires: python3.11dist(markupsafe) >= 2"],
 }
-PYTHON_PACKAGES = ("python3-pip", "python3-setuptools", "python3-wheel", "python3-packaging")
+PYTHON_PACKAGES = ("python3-pip", "python3-setuptools", "python3-wheel", "python3-packaging", "python3-jinja2", "python3-markupsafe", "python3-six")
 
 DROP = re.compile(r"^/usr/share/(doc|man|info|locale|lintian|bug|doc-base|gdb|gcc|bash-completion|apport|menu|applications|pixmaps|icons|perl5|python-wheels|binfmts|debhelper)(/|$)"
                   r"|/libpython3[^/]*\.a$|^/usr/lib/rpm/(fileattrs/(perl|perllib|ocaml)\.attr|perl\.(req|prov)|brp-python-.*)$"

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/dnf"
 	"reqpm/internal/target"
 )
 
@@ -93,12 +94,8 @@ func (w *worker) dnf(ctx context.Context, t transaction) error {
 	if err != nil {
 		return fmt.Errorf("dnf: %w", err)
 	}
-	args := []string{"dnf", "-y", "--config=/reqpm/dnf/dnf.conf", "--installroot=" + insideRoot, "--disableplugin=*", "--enableplugin=builddep"}
-	if w.Target.ReleaseVer != "" {
-		args = append(args, "--releasever="+w.Target.ReleaseVer)
-	} else {
-		args = append(args, "--releasever=0")
-	}
+	args := append([]string{"dnf"}, dnf.Options("/reqpm/dnf", insideRoot, w.Target)...)
+	args = append(args, "--disableplugin=*", "--enableplugin=builddep")
 	args = append(args, t.args...)
 	fmt.Fprintf(t.log, "$ %s\n", strings.Join(args, " "))
 	var last tail
@@ -118,45 +115,26 @@ func (w *worker) dnf(ctx context.Context, t transaction) error {
 
 // dnfFiles writes dnf's configuration into dir and returns what its sandbox must show.
 func (w *worker) dnfFiles(dir string, t transaction) ([][]string, error) {
-	for _, d := range []string{"repos", "cache", "log", "home", "vars", "modules"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
-			return nil, err
-		}
-	}
-	files := map[string]string{
-		"dnf.conf": "[main]\nreposdir=/reqpm/dnf/repos\ncachedir=/reqpm/dnf/cache\nlogdir=/reqpm/dnf/log\nvarsdir=/reqpm/dnf/vars\n" +
-			"keepcache=0\ninstall_weak_deps=0\nbest=1\nstrict=1\nplugins=1\nassumeyes=1\ncolor=never\nhistory_record=0\nzchunk=0\n" +
-			"installonly_limit=0\nclean_requirements_on_remove=0\nretries=3\ntimeout=30\nlocalpkg_gpgcheck=0\nskip_if_unavailable=0\n",
-		// The host's rpm may keep its database elsewhere (Debian: in the home directory).
-		"home/.rpmmacros": "%_dbpath /var/lib/rpm\n",
-	}
+	repos := dnf.Repos(t.repos)
 	binds := [][]string{{"--bind", dir, "/reqpm/dnf"}, {"--dev-bind", w.at, insideRoot},
 		{"--dev", insideRoot + "/dev"}, {"--proc", insideRoot + "/proc"}}
 	if t.ownRepo != "" {
-		files["repos/reqpm-own.repo"] = "[reqpm-own]\nname=reqpm-own\nbaseurl=file:///reqpm/own\ngpgcheck=0\nrepo_gpgcheck=0\npriority=1\nmodule_hotfixes=1\nmetadata_expire=0\n"
+		repos["reqpm-own"] = "[reqpm-own]\nname=reqpm-own\nbaseurl=file:///reqpm/own\ngpgcheck=0\nrepo_gpgcheck=0\npriority=1\nmodule_hotfixes=1\nmetadata_expire=0\n"
 		binds = append(binds, []string{"--ro-bind", t.ownRepo, "/reqpm/own"})
-	}
-	for _, r := range t.repos {
-		files["repos/"+r.ID+".repo"] = r.String()
 	}
 	for i, f := range t.files {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			return nil, err
 		}
-		files[fmt.Sprintf("repos/given-%d.repo", i)] = string(text)
+		repos[fmt.Sprintf("given-%d", i)] = string(text)
 	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return nil, err
-		}
-		if strings.HasPrefix(name, "repos/") {
-			for _, p := range fileURLs(text) {
-				binds = append(binds, []string{"--ro-bind-try", p, p})
-			}
+	for _, text := range repos {
+		for _, p := range fileURLs(text) {
+			binds = append(binds, []string{"--ro-bind-try", p, p})
 		}
 	}
-	return binds, nil
+	return binds, dnf.Write(dir, "/reqpm/dnf", repos)
 }
 
 var fileURL = regexp.MustCompile(`file://(/[^\s,]+)`)

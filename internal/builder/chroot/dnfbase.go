@@ -7,25 +7,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/dnf"
 	"reqpm/internal/target"
 )
 
 // dnfFormat changes when this file's idea of a base changes.
 const dnfFormat = 1
-
-// maxRepomd bounds repomd.xml.
-const maxRepomd = 4 << 20
 
 // openDNF makes or finds a base installed by dnf from the target's repositories.
 func (b *Builder) openDNF(ctx context.Context, t target.Target, report func(string)) (*Base, error) {
@@ -52,78 +47,13 @@ func dnfID(ctx context.Context, t target.Target) (string, error) {
 		return "", fmt.Errorf("target %s has no repositories or no base packages", t.Name)
 	}
 	for _, repo := range t.Repos {
-		md, err := repomd(ctx, repo, t)
+		md, err := dnf.State(ctx, repo, t)
 		if err != nil {
 			return "", fmt.Errorf("repository %s: %w", repo.ID, err)
 		}
 		h.Write(md)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// repomd says what state a repository is in: its repomd.xml from the first address that
-// answers, or the digests of it that its metalink names.
-func repomd(ctx context.Context, repo target.Repo, t target.Target) ([]byte, error) {
-	vars := strings.NewReplacer("$releasever", t.ReleaseVer, "$basearch", t.Arch)
-	if repo.Metalink != "" {
-		text, err := get(ctx, vars.Replace(repo.Metalink))
-		if err != nil {
-			return nil, err
-		}
-		if m := metalinkHash.Find(text); m != nil {
-			return m, nil
-		}
-		return nil, fmt.Errorf("%s: no digest of repomd.xml in it", repo.Metalink)
-	}
-	urls := repo.BaseURL
-	if repo.Mirrorlist != "" {
-		text, err := get(ctx, vars.Replace(repo.Mirrorlist))
-		if err != nil {
-			return nil, err
-		}
-		for l := range strings.Lines(string(text)) {
-			if l = strings.TrimSpace(l); strings.Contains(l, "://") && len(urls) < 3 {
-				urls = append(urls, l)
-			}
-		}
-	}
-	err := errors.New("no address")
-	for _, u := range urls {
-		var text []byte
-		if text, err = get(ctx, strings.TrimSuffix(vars.Replace(u), "/")+"/repodata/repomd.xml"); err == nil {
-			return text, nil
-		}
-	}
-	return nil, err
-}
-
-// metalinkHash finds the first, that is the current, SHA-256 in a metalink.
-var metalinkHash = regexp.MustCompile(`<hash type="sha256">\s*[0-9a-f]{64}`)
-
-func get(ctx context.Context, url string) ([]byte, error) {
-	if p, ok := strings.CutPrefix(url, "file://"); ok {
-		f, err := os.Open(p)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, maxRepomd))
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", url, resp.Status)
-	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxRepomd))
 }
 
 // newestBase is the base of t made last, if there is one.
