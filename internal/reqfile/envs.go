@@ -122,7 +122,7 @@ func (r *reader) hatchEnv(ctx context.Context, file, name string) bool {
 	if variant == "" && env.n.get("matrix") != nil || env.n.get("overrides") != nil {
 		r.warn(env.at(""), "the environment %s has a matrix or overrides, which are not applied", quote(base))
 	}
-	h := &hatchFile{setupFile: &setupFile{reader: r, loc: loc, file: file}, envs: envs}
+	h := &hatchFile{setupFile: newSetupFile(r, loc), envs: envs}
 	for _, key := range []string{"dependencies", "extra-dependencies"} {
 		for _, n := range h.inherited(env, base, key, 0) {
 			if !r.stopped(ctx) {

@@ -186,7 +186,7 @@ func unionOf(text string, all [][]pep440.Clause, python bool) (string, error) {
 			if python && compareText(from, "2.7") > 0 && compareText(from, "3") < 0 {
 				from = "3"
 			}
-			gap, ok := seriesBetween(from, s.low)
+			gap, ok := seriesBetween(from, strings.TrimSuffix(s.low, ".dev0"))
 			if !ok {
 				return "", cannot
 			}
@@ -227,7 +227,7 @@ func spanOf(clauses []pep440.Clause) (s span, ok bool) {
 			last := len(release) - 1
 			next := slices.Clone(release)
 			next[last] = increment(next[last])
-			s = span{series, strings.Join(next, ".")}
+			s = span{series + ".dev0", strings.Join(next, ".")} // a series has its pre-releases
 		default:
 			return s, false
 		}

@@ -3,6 +3,7 @@ package reqfile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 
@@ -18,7 +19,7 @@ func (r *reader) parseSetupCfg(ctx context.Context, loc location, data []byte, _
 		r.fail(Position{File: loc.String()}, "", err)
 		return
 	}
-	s := &setupFile{reader: r, loc: loc, file: loc.String()}
+	s := newSetupFile(r, loc)
 	f := parseINI(text)
 	options, meta := f.section("options"), f.section("metadata")
 	if options == nil && meta == nil {
@@ -41,21 +42,17 @@ func (r *reader) parseSetupCfg(ctx context.Context, loc location, data []byte, _
 		about.RequiresPython = s.python(Position{s.file, v.line}, v.text())
 	}
 	s.describeSetup(about)
-	if v, ok := options.get("install_requires"); ok {
-		s.cfgList(ctx, v)
-	}
-	extras := f.section("options.extras_require")
 	r.extras.at = Position{s.file, 1}
-	if extras == nil {
-		return
-	}
-	r.extras.at.Line = extras.line
-	for _, name := range extras.keys {
-		s.noteExtra(about, name)
-		if r.wants(r.req.Extras, name) {
-			s.cfgList(ctx, extras.values[name])
+	if extras := f.section("options.extras_require"); extras != nil {
+		r.extras.at.Line = extras.line
+		for _, name := range extras.keys {
+			s.noteExtra(about, name, func(marker *pep508.Marker) { s.cfgList(ctx, extras.values[name], marker) })
 		}
 	}
+	if v, ok := options.get("install_requires"); ok {
+		s.cfgList(ctx, v, nil)
+	}
+	s.wantedExtras(about)
 }
 
 // errNoSetup is for files that only configure tools.
@@ -64,8 +61,18 @@ var errNoSetup = errors.New("it has neither [options] nor [metadata], so it asks
 // setupFile is a setup.cfg or setup.py being read.
 type setupFile struct {
 	*reader
-	loc  location
-	file string
+	loc     location
+	file    string
+	own     map[string][]func(marker *pep508.Marker) // what reads an extra, by PEP 685 name
+	entered map[string]bool                          // extras read, against loops
+	unknown bool                                     // there may be extras that only the backend knows
+}
+
+func newSetupFile(r *reader, loc location) *setupFile {
+	return &setupFile{
+		reader: r, loc: loc, file: loc.String(),
+		own: map[string][]func(*pep508.Marker){}, entered: map[string]bool{},
+	}
 }
 
 // describeSetup takes over what the file says of the project. Fields it does not
@@ -88,18 +95,42 @@ func (s *setupFile) python(at Position, text string) string {
 	return text
 }
 
-func (s *setupFile) noteExtra(about *Project, name string) {
+// noteExtra takes down an extra and what reads it.
+func (s *setupFile) noteExtra(about *Project, name string, read func(marker *pep508.Marker)) {
 	key := pep508.NormalizeName(name)
-	about.Extras = append(about.Extras, key)
-	s.extras.known = append(s.extras.known, name)
-	if s.wants(s.req.Extras, name) {
-		s.extras.found[key] = true
+	if len(s.own[key]) == 0 {
+		about.Extras = append(about.Extras, key)
+		s.extras.known = append(s.extras.known, name)
 	}
+	s.own[key] = append(s.own[key], read)
+}
+
+// wantedExtras reads the extras that were asked for.
+func (s *setupFile) wantedExtras(about *Project) {
+	for _, key := range about.Extras {
+		if s.wants(s.req.Extras, key) {
+			s.extras.found[key] = true
+			s.extra(key, nil)
+		}
+	}
+}
+
+// extra reads one extra, once for each marker; false when there is none.
+func (s *setupFile) extra(name string, marker *pep508.Marker) bool {
+	key := pep508.NormalizeName(name)
+	visit := key + ";" + marker.String()
+	if !s.entered[visit] && len(s.entered) <= maxFiles {
+		s.entered[visit] = true
+		for _, read := range s.own[key] {
+			read(marker)
+		}
+	}
+	return len(s.own[key]) > 0 || s.unknown
 }
 
 // cfgList reads requirements a line each, or on one line with semicolons between
 // them, or "file: name".
-func (s *setupFile) cfgList(ctx context.Context, v iniValue) {
+func (s *setupFile) cfgList(ctx context.Context, v iniValue, marker *pep508.Marker) {
 	lines := v.lines
 	if len(lines) == 0 {
 		return
@@ -128,13 +159,13 @@ func (s *setupFile) cfgList(ctx context.Context, v iniValue) {
 			return
 		}
 		if l.text != "" {
-			s.setupRequirement(Position{s.file, l.number}, l.text, nil)
+			s.setupRequirement(Position{s.file, l.number}, l.text, marker)
 		}
 	}
 }
 
-// setupRequirement keeps one requirement. marker, when not nil, holds beside its
-// own.
+// setupRequirement keeps one requirement; one on the project itself stands for its
+// extras. marker, when not nil, holds beside its own.
 func (s *setupFile) setupRequirement(at Position, text string, marker *pep508.Marker) {
 	if i := strings.Index(text, " #"); i > 0 {
 		text = strings.TrimSpace(text[:i])
@@ -156,7 +187,12 @@ func (s *setupFile) setupRequirement(at Position, text string, marker *pep508.Ma
 	}
 	q.Position, q.Text = at, text
 	if s.set.Project != nil && s.set.Project.Name != "" && q.Key() == pep508.NormalizeName(s.set.Project.Name) && !q.Direct() {
-		return // the project's own extras, or itself; read by their name when wanted
+		for _, extra := range q.Extras {
+			if !s.extra(extra, q.Marker) {
+				s.fail(at, text, fmt.Errorf("the project has no extra %s", quote(extra)))
+			}
+		}
+		return
 	}
 	s.keep(q, false)
 }

@@ -19,7 +19,7 @@ func (r *reader) parseSetupPy(ctx context.Context, loc location, data []byte, _ 
 		r.fail(Position{File: loc.String()}, "", err)
 		return
 	}
-	s := &setupFile{reader: r, loc: loc, file: loc.String()}
+	s := newSetupFile(r, loc)
 	call := readSetupCall(text)
 	about := &Project{Position: Position{s.file, max(call.line, 1)}, HasBuildSystem: true}
 	if call.line == 0 {
@@ -36,6 +36,7 @@ func (r *reader) parseSetupPy(ctx context.Context, loc location, data []byte, _ 
 	if about.Name != "" || call.line > 0 {
 		s.describeSetup(about)
 	}
+	s.setupExtras(ctx, call, about)
 	requires, has := call.arguments["install_requires"]
 	switch {
 	case has && requires.value.isStrings():
@@ -49,7 +50,8 @@ func (r *reader) parseSetupPy(ctx context.Context, loc location, data []byte, _ 
 	case r.root.isFile(s.beside("setup.cfg").path):
 		r.readFile(ctx, s.beside("setup.cfg"), Position{s.file, about.Position.Line}, "", asRequirements)
 	}
-	s.setupExtras(ctx, call, about)
+	s.extra("", nil)
+	s.wantedExtras(about)
 }
 
 // computed warns of an argument that is no literal.
@@ -97,6 +99,7 @@ func (s *setupFile) setupExtras(ctx context.Context, call setupCall, about *Proj
 	s.extras.at = at
 	if !extras.value.isTable() {
 		s.computed("extras_require", extras)
+		s.unknown = true
 		for _, name := range s.req.Extras { // nobody can say that they are wrong
 			s.extras.found[pep508.NormalizeName(name)] = true
 		}
@@ -104,27 +107,36 @@ func (s *setupFile) setupExtras(ctx context.Context, call setupCall, about *Proj
 	}
 	for _, key := range extras.value.keys {
 		name, condition, conditional := strings.Cut(key, ":")
-		var marker *pep508.Marker
+		var condMarker *pep508.Marker
 		if conditional {
 			var ok bool
-			if marker, ok = s.parseMarker(at, condition); !ok {
+			if condMarker, ok = s.parseMarker(at, condition); !ok {
 				continue
 			}
 		}
-		if name != "" {
-			s.noteExtra(about, name)
-			if !s.wants(s.req.Extras, name) {
-				continue
-			}
+		read := func(marker *pep508.Marker) { s.extraValue(ctx, extras, key, condMarker, marker) }
+		if name == "" {
+			s.own[""] = append(s.own[""], read)
+			continue
 		}
-		switch v := extras.value.get(key); {
-		case v.isStrings():
-			s.literals(ctx, v, marker)
-		case v.isString():
-			s.splitLiteral(v, marker)
-		default:
-			s.computed("the extra "+quote(key), extras)
-		}
+		s.noteExtra(about, name, read)
+	}
+}
+
+// extraValue reads one entry of extras_require for both markers.
+func (s *setupFile) extraValue(ctx context.Context, extras pyArgument, key string, condition, outer *pep508.Marker) {
+	marker, err := bothMarkers(outer.String(), condition)
+	if err != nil {
+		s.fail(Position{s.file, extras.line}, key, err)
+		return
+	}
+	switch v := extras.value.get(key); {
+	case v.isStrings():
+		s.literals(ctx, v, marker)
+	case v.isString():
+		s.splitLiteral(v, marker)
+	default:
+		s.computed("the extra "+quote(key), extras)
 	}
 }
 

@@ -208,10 +208,7 @@ func (p *pyproject) restrictions() {
 // readIndexes takes over the indexes the file names, in the order its tool asks
 // them.
 func (p *pyproject) readIndexes() {
-	tool := table{p.reader, p.file, p.doc.get("tool")}
-	if tool.n == nil || !tool.n.isTable() {
-		return
-	}
+	tool := table{p.reader, p.file, p.doc}.sub("tool")
 	p.uvIndexes(tool.sub("uv"))
 	if p.space != nil && p.space.dir != path.Dir(p.loc.path) {
 		p.uvIndexes(table{p.reader, p.space.file, p.space.doc.get("tool", "uv")})

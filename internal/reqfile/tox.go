@@ -3,6 +3,7 @@ package reqfile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +31,10 @@ func (x *toxFile) section(name string) *iniSection {
 }
 
 func (x *toxFile) configured() bool {
-	return x.ini.section(x.prefix+"tox") != nil || x.section("testenv") != nil
+	return slices.ContainsFunc(x.ini.sections, func(s *iniSection) bool {
+		name, ok := strings.CutPrefix(s.name, x.prefix)
+		return ok && (name == "tox" || name == "testenv") || strings.HasPrefix(name, "testenv:")
+	})
 }
 
 // env reads deps, extras and dependency groups of an environment. Always true: the
