@@ -303,6 +303,7 @@ func (a *attempt) decide(v *variable) error {
 	if anchor, ok := a.req.near[v.name]; ok && v.extra == "" {
 		value = v.nearest(anchor)
 	}
+	a.lookFurther(v, value)
 	var said []*incompat
 	var err error
 	if v.extra == "" {
@@ -321,6 +322,27 @@ func (a *attempt) decide(v *variable) error {
 	}
 	a.trail.decide(v, value)
 	return nil
+}
+
+// lookFurther fetches versions ahead in a row when a package is stepped back again and again:
+// one at a time, each costs a round trip to the index. The row doubles, so that no more is
+// fetched in vain than was of use.
+func (a *attempt) lookFurther(v *variable, value int) {
+	if v.extra != "" || a.mode.known || v.said.has(value) {
+		return
+	}
+	v.tries++
+	if v.tries < 4 || v.tries < v.fetched {
+		return
+	}
+	row := min(v.tries, maxRow)
+	v.fetched = v.tries + row
+	for i := value - 1; i > 0 && row > 0; i-- {
+		if v.cur.has(i) {
+			a.f.lookAt(v.name, v.list.cands[i-1].Version)
+			row--
+		}
+	}
 }
 
 // nearest is the value still possible whose version is fewest versions away from w, the newer of

@@ -14,6 +14,7 @@ const (
 	fetchers        = 16     // goroutines that fetch ahead
 	maxRequirements = 10_000 // of one version
 	maxAhead        = 5_000  // packages looked at ahead of need
+	maxRow          = 64     // versions of one package fetched ahead at once
 )
 
 // answer is one call of the Source: made once, by whoever needs it first.
@@ -151,10 +152,27 @@ func (f *fetcher) look(r pep508.Requirement) {
 		return
 	}
 	f.ahead[name] = true
-	f.queue = append(f.queue, func() { f.lookNow(name, r) })
+	f.enqueue(func() { f.lookNow(name, r) })
+}
+
+// enqueue has work done by the goroutines; f.mu is held.
+func (f *fetcher) enqueue(work func()) {
+	f.queue = append(f.queue, work)
 	if f.running < fetchers {
 		f.running++
 		f.wg.Go(f.work)
+	}
+}
+
+// lookAt starts fetching the requirements of one version.
+func (f *fetcher) lookAt(name string, v pep440.Version) {
+	if e, ok := f.src.(Eager); ok && !e.Cheap(name, v) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.frozen && f.reqs[versionKey{name, v.String()}] == nil {
+		f.enqueue(func() { _, _ = f.requires(f.ctx, name, v) }) // who needs it gets the error, too
 	}
 }
 

@@ -237,6 +237,9 @@ func (m *mender) overrides() {
 		}
 		taken, _ := sol.version(n.name)
 		gives := slices.IndexFunc(needs, func(o need) bool { return o.name == n.name && !o.spec.Contains(taken) })
+		if gives >= 0 && needs[gives].origin.Package == "" && m.relaxes(n.name) {
+			continue // only the user's own line gives way: that was said
+		}
 		text := "--override '" + n.name + spec.String() + "'"
 		m.add(Change{Kind: OverrideOne, Origin: needs[max(gives, 0)].origin, Text: text}, sol, n.name)
 	}

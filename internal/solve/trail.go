@@ -28,6 +28,8 @@ type variable struct {
 	depth     int // requirements between the roots and this package
 	conflicts int
 	queued    bool
+	tries     int // versions decided on that were not looked at before
+	fetched   int // the tries for which versions were fetched ahead
 }
 
 // label is how people write the variable: foo or foo[bar].
