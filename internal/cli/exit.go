@@ -64,7 +64,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case ctx.Err() != nil || is(context.Canceled):
 		return exitCancelled
-	case is(errBuilds, errProof, errStale, pipeline.ErrDiskFull):
+	case is(errBuilds, errProof, errStale, errDenied, pipeline.ErrDiskFull):
 		return exitFailed
 	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.DirectError](err),
 		as[*target.UnknownError](err), as[*pipeline.HashError](err), as[*pipeline.LockError](err), as[*lockfile.Error](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):

@@ -23,6 +23,7 @@ type Package struct {
 	Yanked         string              `toml:"yanked"` // reason; "": not yanked
 	Uploaded       time.Time           `toml:"uploaded"`
 	Summary        string              `toml:"summary"`
+	License        string              `toml:"license"` // "": MIT
 	Scripts        []string            `toml:"scripts"` // "name = module:function"
 
 	BuildRequires []string `toml:"build-requires"` // build-system.requires
@@ -78,7 +79,7 @@ func (p Package) summary() string {
 // hostile in a description stays hostile.
 func (p Package) metadata() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Metadata-Version: 2.2\nName: %s\nVersion: %s\nSummary: %s\nLicense: MIT\n", p.Name, p.Version, p.summary())
+	fmt.Fprintf(&b, "Metadata-Version: 2.2\nName: %s\nVersion: %s\nSummary: %s\nLicense: %s\n", p.Name, p.Version, p.summary(), cmp.Or(p.License, "MIT"))
 	if p.RequiresPython != "" {
 		fmt.Fprintf(&b, "Requires-Python: %s\n", p.RequiresPython)
 	}
