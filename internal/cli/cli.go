@@ -76,7 +76,7 @@ order, and publishes a signed dnf repository that provably installs.
 	flags.BoolVar(&a.global.json, "json", false, "one JSON document on stdout, or one event a line for commands that run")
 	flags.BoolVarP(&a.global.verbose, "verbose", "v", false, "say more about what is done")
 	cmd.AddCommand(
-		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newSpecCommand(),
+		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newOutdatedCommand(), a.newSpecCommand(),
 		a.newTargetsCommand(), a.newDoctorCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newVersionCommand(),
 	)
 	for _, sub := range cmd.Commands() {

@@ -106,11 +106,10 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	if err := p.checkPython(in); err != nil {
 		return nil, err
 	}
-	roots, err := p.roots(in)
+	request, err := p.request(in)
 	if err != nil {
 		return nil, err
 	}
-	request := solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.keptVersions()}
 	solution, reused, err := p.solveReusing(ctx, in, request)
 	if err != nil {
 		return nil, p.mend(ctx, request, p.misfit(p.explainHeldBack(err)))
@@ -142,6 +141,12 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 		return lock, err
 	}
 	return lock, p.fits(lock)
+}
+
+// request is the problem as the solver gets it.
+func (p *Pipeline) request(in Input) (solve.Request, error) {
+	roots, err := p.roots(in)
+	return solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.keptVersions()}, err
 }
 
 // overrides are what the command line says counts, and what the project's files say of other names.

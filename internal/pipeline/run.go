@@ -61,6 +61,7 @@ type Prepared struct {
 	Lock     *Lock
 	Project  string
 
+	in      Input // what Lock was resolved from
 	tree    fs.FS
 	nothing error // why there is nothing to resolve, unless the project's own metadata says more
 }
@@ -123,6 +124,7 @@ func (p *Pipeline) settle(ctx context.Context, req Request, prepared *Prepared) 
 	if err := p.fetchDirect(ctx, checkout, &in, from); err != nil {
 		return err
 	}
+	prepared.in = in
 	prepared.Lock, err = p.Resolve(ctx, in)
 	return err
 }
