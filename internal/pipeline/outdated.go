@@ -117,8 +117,13 @@ func (p *Pipeline) outdated(ctx context.Context, request solve.Request, l Locked
 		o.HeldBy = held // no need to solve: the line excludes every newer version
 		return o, nil
 	}
-	err = p.raise(ctx, request, current, newest, o)
-	return o, err
+	if err := p.raise(ctx, request, current, newest, o); err != nil {
+		return nil, err
+	}
+	if l.reused != nil {
+		o.HeldBy = append(o.HeldBy, Holder{Reason: "reused from the distribution: " + l.Artifact.Filename})
+	}
+	return o, nil
 }
 
 // newerThan are the candidates that count as newer, oldest first.
