@@ -138,21 +138,50 @@ func (page *projectPage) files(v pep440.Version) []index.File {
 	if ok || page.project == nil {
 		return files
 	}
-	releases := page.project.Releases()
-	i := sort.Search(len(releases), func(i int) bool { return releases[i].Version.Compare(v) >= 0 })
-	for ; i < len(releases) && releases[i].Version.Compare(v) == 0; i++ {
-		for _, f := range releases[i].Files() {
-			// 1.0 and 1.0.0 are one version, and two here: each has its own files.
-			if f.Version.String() == key && (f.Kind == index.SDist || f.HasMetadata || wheelFits(f.Wheel, page.target)) {
-				files = append(files, f)
-			}
-		}
-	}
+	files = page.filesIf(v, func(f index.File) bool {
+		return f.Kind == index.SDist || f.HasMetadata || wheelFits(f.Wheel, page.target)
+	})
 	if page.unpacked == nil {
 		page.unpacked = map[string][]index.File{}
 	}
 	page.unpacked[key] = files
 	return files
+}
+
+// filesIf picks among all files of a version. Callers hold the lock.
+func (page *projectPage) filesIf(v pep440.Version, wanted func(index.File) bool) []index.File {
+	var files []index.File
+	releases := page.project.Releases()
+	i := sort.Search(len(releases), func(i int) bool { return releases[i].Version.Compare(v) >= 0 })
+	for ; i < len(releases) && releases[i].Version.Compare(v) == 0; i++ {
+		for _, f := range releases[i].Files() {
+			// 1.0 and 1.0.0 are one version, and two here: each has its own files.
+			if f.Version.String() == v.String() && wanted(f) {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+// foreignWheel is a wheel of the version for another CPython 3 on the target's architecture, nil
+// when there is none. What it requires is what the sdist would answer: requirements that hang on
+// the Python say so in markers.
+func (page *projectPage) foreignWheel(v pep440.Version) *index.File {
+	page.mu.Lock()
+	defer page.mu.Unlock()
+	if page.project == nil {
+		return nil
+	}
+	wheels := page.filesIf(v, func(f index.File) bool {
+		return f.Kind == index.Wheel &&
+			slices.ContainsFunc(f.Wheel.Python, func(py string) bool { return strings.HasPrefix(py, "cp3") || strings.HasPrefix(py, "py3") }) &&
+			slices.ContainsFunc(f.Wheel.Platform, func(p string) bool { return platformFits(p, page.target.Arch) })
+	})
+	if len(wheels) == 0 {
+		return nil
+	}
+	return &wheels[0]
 }
 
 // Candidates implements solve.Source.
@@ -197,7 +226,8 @@ func (c *candidates) Extras(ctx context.Context, name string, v pep440.Version) 
 
 // Metadata finds out what a version says of itself, in the cheapest way that can be
 // trusted: a wheel's metadata file, the few bytes of a wheel of the target's own that hold it, an
-// sdist's static PKG-INFO, and at last the sdist's own build hooks. The order depends on what the
+// sdist's static PKG-INFO, a wheel for another Python, and at last the sdist's own build hooks: an
+// old release of scikit-image compiles for minutes before it answers. The order depends on what the
 // index has and never on what is cached: the same index gives the same answer. Where a wheel
 // answered for an sdist, the plan compares the two.
 func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version) (metadata.Metadata, error) {
@@ -222,6 +252,9 @@ func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version
 	}
 	if facts.Sdist.HasPkgInfo && facts.Sdist.PkgInfo.StaticDependencies() {
 		return facts.Sdist.PkgInfo, nil
+	}
+	if wheel := page.foreignWheel(v); wheel != nil {
+		return c.p.wheelMetadata(ctx, *wheel)
 	}
 	return c.p.hookMetadata(ctx, *sdistFile)
 }

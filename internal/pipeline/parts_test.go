@@ -281,3 +281,33 @@ func TestWriteFileLeavesOldOrNew(t *testing.T) {
 		t.Errorf("a missing file: %v %v", ok, err)
 	}
 }
+
+// A release that has wheels only for older Pythons is not built to learn what one of them tells.
+func TestMetadataOfAnotherPythonsWheel(t *testing.T) {
+	for _, test := range []struct{ tag, packages, problem string }{
+		{"cp36-cp36m-manylinux2014_x86_64", "app 1, dep 1, old 1", ""},
+		{"cp36-cp36m-win_amd64", "", "fails on purpose"},
+		{"cp27-cp27mu-manylinux1_x86_64", "", "fails on purpose"},
+	} {
+		w := newWorkshop(t, 1)
+		w.target.Arch = "x86_64"
+		l := newLine(t, t.TempDir(), w, nil, testindex.Package{Name: "app", Version: "1", Requires: []string{"old"}}, testindex.Package{Name: "dep", Version: "1"},
+			testindex.Package{Name: "old", Version: "1", Requires: []string{"dep"}, Dynamic: true, Fault: testindex.HookFails, Files: "both", WheelTag: test.tag})
+		lock, err := l.resolve(t, "app")
+		if test.problem != "" {
+			if err == nil || !strings.Contains(err.Error(), test.problem) {
+				t.Errorf("%s: %v", test.tag, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", test.tag, err)
+			continue
+		}
+		var packages []string
+		for _, p := range lock.Packages {
+			packages = append(packages, p.Name+" "+p.Version)
+		}
+		want(t, test.tag, test.packages, strings.Join(packages, ", "))
+	}
+}

@@ -32,9 +32,10 @@ type Package struct {
 	Dynamic       bool     `toml:"dynamic"`        // the sdist does not say its dependencies: the backend must be asked
 	Seconds       float64  `toml:"seconds"`        // that the build takes
 
-	Files string `toml:"files"` // "": an sdist; "wheel": only a wheel; "both"
-	Fault Fault  `toml:"fault"`
-	Body  string `toml:"body"` // of the module, besides its version
+	Files    string `toml:"files"`     // "": an sdist; "wheel": only a wheel; "both"
+	WheelTag string `toml:"wheel-tag"` // "": py3-none-any
+	Fault    Fault  `toml:"fault"`
+	Body     string `toml:"body"` // of the module, besides its version
 }
 
 // Fault is what is wrong with a package; "" is nothing.
@@ -67,6 +68,8 @@ var backend []byte
 func (p Package) Stem() string {
 	return strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(p.Name))
 }
+
+func (p Package) wheelTag() string { return cmp.Or(p.WheelTag, "py3-none-any") }
 
 func (p Package) summary() string {
 	if p.Fault == HugeSummary {
@@ -130,7 +133,7 @@ func (p Package) Wheel() (name string, data []byte, err error) {
 	files := map[string]string{
 		p.Stem() + "/__init__.py": p.Tree()[p.Stem()+"/__init__.py"],
 		info + "METADATA":         p.metadata(),
-		info + "WHEEL":            "Wheel-Version: 1.0\nGenerator: testindex\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		info + "WHEEL":            "Wheel-Version: 1.0\nGenerator: testindex\nRoot-Is-Purelib: true\nTag: " + p.wheelTag() + "\n",
 	}
 	var record strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -151,5 +154,5 @@ func (p Package) Wheel() (name string, data []byte, err error) {
 	if err := z.Close(); err != nil {
 		return "", nil, err
 	}
-	return p.Stem() + "-" + p.Version + "-py3-none-any.whl", buf.Bytes(), nil
+	return p.Stem() + "-" + p.Version + "-" + p.wheelTag() + ".whl", buf.Bytes(), nil
 }
