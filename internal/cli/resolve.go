@@ -125,7 +125,7 @@ func (a *app) printSet(lock *pipeline.Lock) {
 func (a *app) sayFiles(prepared *pipeline.Prepared) {
 	for _, c := range prepared.Analysis.Candidates {
 		mark := "ignored"
-		if c.Chosen {
+		if c.Chosen || strings.HasPrefix(c.Why, "read along") {
 			mark = "read"
 		}
 		a.say("%-8s %s (%d requirements): %s", mark, c.Path, c.Count, c.Why)
