@@ -188,6 +188,8 @@ func (d *discovery) ruleOut(f *found, set Set, err error) string {
 		case errors.Is(err, errNoSetup):
 			f.Error = ""
 			return "ignored: settings of tools only"
+		case base == "setup.py" && set.Project == nil:
+			return "ignored: it calls no setup()"
 		case format.lock && d.ruleOutLock(f) != "":
 			return d.ruleOutLock(f)
 		case base == "pyproject.toml" && set.Project == nil && f.Count == 0 && err != nil:

@@ -77,8 +77,9 @@ func (r *reader) unknownEnv(at Position, name string, known []string) {
 	r.fail(at, name, fmt.Errorf("unknown environment; %s", list))
 }
 
-// wantProject adds extras and groups that an environment asks of the project.
-func (r *reader) wantProject(extras, groups []string) {
+// wantProject adds the extras and groups that an environment asks of the project
+// beside its configuration, which is read then even when nobody named it.
+func (r *reader) wantProject(dir string, extras, groups []string) {
 	for _, e := range extras {
 		if !r.wants(r.extras.names, e) {
 			r.extras.names = append(r.extras.names, e)
@@ -90,6 +91,10 @@ func (r *reader) wantProject(extras, groups []string) {
 			r.groups.names = append(r.groups.names, g)
 			r.req.Groups = append(r.req.Groups, g)
 		}
+	}
+	project := path.Join(dir, "pyproject.toml")
+	if len(extras)+len(groups) > 0 && r.isProjectFile(project) {
+		r.req.Files = append(r.req.Files, project)
 	}
 }
 
@@ -130,7 +135,10 @@ func (r *reader) hatchEnv(ctx context.Context, file, name string) bool {
 			}
 		}
 	}
-	r.wantProject(texts(h.inherited(env, base, "features", 0)), texts(h.inherited(env, base, "dependency-groups", 0)))
+	if strings.HasPrefix(base, "hatch-") {
+		r.warn(env.at(""), "Hatch adds packages of its own to the environment %s; they are not read", quote(base))
+	}
+	r.wantProject(path.Dir(file), texts(h.inherited(env, base, "features", 0)), texts(h.inherited(env, base, "dependency-groups", 0)))
 	return true
 }
 
@@ -227,7 +235,7 @@ func (r *reader) toxTOML(ctx context.Context, loc location, t table, name string
 	for _, n := range pick("constraints") {
 		r.parseLine(ctx, loc, Position{loc.path, n.line}, "-c "+strings.ReplaceAll(n.text, "{tox_root}/", ""), false)
 	}
-	r.wantProject(texts(pick("extras")), texts(pick("dependency_groups")))
+	r.wantProject(path.Dir(loc.path), texts(pick("extras")), texts(pick("dependency_groups")))
 	return true
 }
 

@@ -79,6 +79,13 @@ func TestTox(t *testing.T) {
 	wantError(t, err, nil, "fast") // [testenv]'s extras hold for it, too
 	wantList(t, list(set.Requirements), "sub/pyproject.toml:3 idna", "sub/pyproject.toml:5 mypy", "sub/tox.ini:22 black", "sub/tox.ini:16 ruff")
 
+	// What it asks of the project is read from the pyproject.toml beside.
+	set, err = envs(t, []string{"tox:lint"}, "tox.ini", toxText, "pyproject.toml", "[project]\nname='x'\noptional-dependencies.fast=['uvloop']\n[dependency-groups]\nlint=['mypy']\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantList(t, list(set.Requirements), "pyproject.toml:3 uvloop", "pyproject.toml:5 mypy", "tox.ini:22 black", "tox.ini:16 ruff")
+
 	_, err = envs(t, []string{"tox:docs"}, "tox.ini", toxText, "reqs.txt", "")
 	wantError(t, err, nil, "tox.ini", "unknown environment", "lint", "py39-django42")
 	_, err = envs(t, []string{"tox:a"}, "tox.ini", "[testenv:a]\ndeps={[b]deps}\n[b]\ndeps={[b]deps}\n")

@@ -2,6 +2,7 @@ package reqfile
 
 import (
 	"context"
+	"fmt"
 	"strings"
 )
 
@@ -39,6 +40,12 @@ func formatOf(base string) (format, bool) {
 		if isPylock(lower) {
 			return format{name: "a PEP 751 lock file", lock: true, read: (*reader).parsePylock}, true
 		}
+		if strings.HasSuffix(lower, ".py.lock") {
+			return format{name: "uv's lock file of a script", lock: true, any: true, read: (*reader).parseUVLock}, true
+		}
+		if strings.HasSuffix(lower, ".lock") {
+			return format{name: "a lock file", lock: true, any: true, read: (*reader).refuseLock}, true
+		}
 		if strings.HasSuffix(lower, ".toml") {
 			return format{name: "a TOML file", any: true, read: (*reader).parsePyproject}, true
 		}
@@ -58,4 +65,9 @@ func isPylock(base string) bool {
 	name, ok := strings.CutPrefix(base, "pylock.")
 	name, toml := strings.CutSuffix(name, ".toml")
 	return ok && toml && name != "" && !strings.Contains(name, ".")
+}
+
+// refuseLock is for locks of tools that are not known.
+func (r *reader) refuseLock(_ context.Context, loc location, _ []byte, _ role) {
+	r.fail(Position{File: loc.String()}, "", fmt.Errorf("%w: known locks are uv.lock, poetry.lock, pdm.lock, Pipfile.lock, pylock.toml and pylock.NAME.toml", ErrFormat))
 }

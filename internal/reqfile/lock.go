@@ -64,7 +64,7 @@ func (r *reader) readProjectOf(ctx context.Context, lock location) bool {
 	dir, base := path.Split(lock.path)
 	project := dir + "pyproject.toml"
 	switch {
-	case isPylock(strings.ToLower(base)): // whoever names it wants what it installs
+	case isPylock(strings.ToLower(base)), strings.HasSuffix(base, ".py.lock"): // whoever names it wants what it installs
 		return false
 	case strings.EqualFold(base, "Pipfile.lock"):
 		project = strings.TrimSuffix(lock.path, path.Ext(base))

@@ -498,6 +498,7 @@ func TestLockErrors(t *testing.T) {
 		"uv version":       {"uv.lock", "# x\nversion = 2\n", ErrFormat, []string{"uv.lock:2:", "version 2", "known is 1"}},
 		"no uv version":    {"uv.lock", "", ErrFormat, []string{"(none)"}},
 		"uv without root":  {"uv.lock", "version = 1\n[[package]]\nname='a'\nversion='1'\nsource={registry='https://x.example'}\n", nil, []string{"names no project"}},
+		"another tool's":   {"Cargo.lock", "version = 4\n", ErrFormat, []string{"Cargo.lock:", "known locks are uv.lock"}},
 		"poetry version":   {"poetry.lock", "[metadata]\nlock-version = '3.0'\n", ErrFormat, []string{"poetry.lock:2:", "3.0"}},
 		"pdm version":      {"pdm.lock", "[metadata]\nlock_version = '5.0'\n", ErrFormat, []string{"pdm.lock:2:", "5.0"}},
 		"pylock version":   {"pylock.toml", "lock-version = '2.0'\n", ErrFormat, []string{"pylock.toml:1:", "2.0"}},
@@ -526,6 +527,17 @@ func TestLockErrors(t *testing.T) {
 			wantError(t, err, c.is, c.says...)
 		})
 	}
+}
+
+// TestScriptLock: uv locks a script with its inline requirements.
+func TestScriptLock(t *testing.T) {
+	text := "version = 1\nrequires-python = '>=3.12'\n[manifest]\nrequirements = [\n  { name = 'six', specifier = '>=1' },\n]\n[[package]]\nname='six'\nversion='1.17'\nsource={registry='https://index.example.org'}\n"
+	set, err := read(t, files("tools/x.py.lock", text, "tools/pyproject.toml", "[project]\nname='no'\n"), "tools/x.py.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantList(t, asked(set.Requirements), "5 six>=1")
+	wantList(t, pinList(set.Locks[0]), "8 six 1.17 @https://index.example.org")
 }
 
 // TestLockOutsideOfTheProject: a package in a folder beyond the root is not read.

@@ -221,7 +221,14 @@ func cleanSubdirectory(dir string) (string, error) {
 
 // uvRoots makes requirements of what the lock says its projects asked for.
 func (l *lockFile) uvRoots(members []table) {
+	manifest := l.doc.sub("manifest")
+	for _, dep := range manifest.tables("requirements") { // of a script
+		l.uvRequirement(dep)
+	}
 	if len(members) == 0 {
+		if manifest.n.get("requirements") != nil {
+			return
+		}
 		l.fail(Position{File: l.doc.file}, "", errors.New("the lock names no project that it is for, and there is no pyproject.toml beside it"))
 		return
 	}

@@ -331,7 +331,7 @@ func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
 		p.fail(at, text, fmt.Errorf("%w: a requirement of more than %d KB", ErrTooLarge, maxTextBytes>>10))
 		return
 	}
-	q, warnings, err := p.parseStrict(p.loc, text)
+	q, warnings, err := p.parseStrict(p.loc, projectRoot(text))
 	if err != nil {
 		p.fail(at, text, err)
 		return
@@ -361,6 +361,15 @@ func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
 			p.fail(at, text, fmt.Errorf("the project has no extra %s", quote(extra)))
 		}
 	}
+}
+
+// projectRoot makes the words of PDM and Hatch for the folder of the project
+// relative: "name @ file:///${PROJECT_ROOT}/lib", "name @ {root:uri}/lib".
+func projectRoot(text string) string {
+	for _, root := range []string{"file:///${PROJECT_ROOT}", "{root:uri}", "file://{root}"} {
+		text = strings.Replace(text, root+"/", "file:./", 1)
+	}
+	return text
 }
 
 // parseStrict reads PEP 508 and nothing else: pip's shorthands (paths, bare

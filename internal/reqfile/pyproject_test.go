@@ -191,3 +191,14 @@ func TestGroupWithoutProject(t *testing.T) {
 	}
 	wantList(t, list(set.Requirements), "pyproject.toml:3 six", "pyproject.toml:4 attrs")
 }
+
+// TestProjectRoot reads the words that PDM and Hatch have for the project's folder.
+func TestProjectRoot(t *testing.T) {
+	set, err := read(t, files("a/pyproject.toml", "[project]\nname='x'\ndependencies=['p @ file:///${PROJECT_ROOT}/p', 'h @ {root:uri}/../h']\n", "a/p/setup.py", "", "h/setup.py", ""), "a/pyproject.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := set.Requirements[0].Path, set.Requirements[1].Path; a != "a/p" || b != "h" {
+		t.Errorf("%q %q", a, b)
+	}
+}

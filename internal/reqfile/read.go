@@ -27,7 +27,7 @@ func Read(ctx context.Context, req Request) (Set, error) {
 }
 
 func newReader(req Request) *reader {
-	req.Extras, req.Groups = slices.Clone(req.Extras), slices.Clone(req.Groups)
+	req.Extras, req.Groups, req.Files = slices.Clone(req.Extras), slices.Clone(req.Groups), slices.Clone(req.Files)
 	r := &reader{
 		req:  req,
 		root: confined{fsys: req.FS, abs: req.Root},

@@ -3,6 +3,7 @@ package reqfile
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -77,7 +78,7 @@ func (x *toxFile) env(ctx context.Context, name string) bool {
 	for _, l := range x.lines(pick("dependency_groups"), factors, 0) {
 		groups = append(groups, splitNames(l.text)...)
 	}
-	x.wantProject(extras, groups)
+	x.wantProject(path.Dir(x.loc.path), extras, groups)
 	return true
 }
 
