@@ -161,7 +161,7 @@ func TestMendKeepsItsBounds(t *testing.T) {
 func TestEveryChangeWorksAndNoneIsMissed(t *testing.T) {
 	newer := PythonChoice{pep508.Linux("3.12.1", "x86_64"), "3.12"}
 	counts := map[ChangeKind]int{}
-	rapidRuns(t, func(t *rapid.T) {
+	rapidRuns(t, 2000, func(t *rapid.T) {
 		p := drawProblem(t, false)
 		p.req.KeepUnknown = false
 		_, conflict := solveProblem(t, p)

@@ -330,7 +330,7 @@ func (n *narrative) needsAll(group []cause, gone set) string {
 	top, _ := newest.term(c.from)
 	example := c.from.list.cands[top.and(gone).max()-1].Version
 	name := n.versions(c.from, gone)
-	return fmt.Sprintf("%s%s %s a %s of its own (%s: %s)", name.text, withExtra(c), name.verb("needs", "need each"), c.to.name, example, wanted(newest.req, newest.by))
+	return fmt.Sprintf("%s%s %s own %s (%s: %s)", name.text, withExtra(c), name.verb("needs its", "each need their"), c.to.name, example, wanted(newest.req, newest.by))
 }
 
 // blocked says why what c needs cannot be had.

@@ -55,7 +55,7 @@ func (p *policy) hidden(vs *versions) hiding {
 		}
 	}
 	if want, ok := p.prefer[vs.name]; ok {
-		if i := vs.index(want); i > 0 {
+		if i := vs.like(want); i > 0 {
 			h.pre, h.yanked = without(h.pre, i), without(h.yanked, i)
 		}
 	}

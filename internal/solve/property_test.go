@@ -217,8 +217,11 @@ func (p problem) keeps(name string) bool {
 
 func anything(map[string]Candidate) bool { return true }
 
-func rapidRuns(t *testing.T, check func(*rapid.T)) {
-	runs := 2000
+// rapidRuns checks that many random universes, fewer with -short, or what REQPM_RAPID says.
+func rapidRuns(t *testing.T, runs int, check func(*rapid.T)) {
+	if testing.Short() {
+		runs = 500
+	}
 	if n, err := strconv.Atoi(os.Getenv("REQPM_RAPID")); err == nil {
 		runs = n
 	}
@@ -264,7 +267,7 @@ func (p problem) String() string {
 
 func TestSolvesWhateverHasASolution(t *testing.T) {
 	solved, not := 0, 0
-	rapidRuns(t, func(t *rapid.T) {
+	rapidRuns(t, 10_000, func(t *rapid.T) {
 		p := drawProblem(t, false)
 		_, conflict := solveProblem(t, p)
 		if conflict == nil {
@@ -307,7 +310,7 @@ func (p problem) blamesRightly(t *rapid.T, c *Conflict) {
 
 func TestPreReleasesOnlyWithSupport(t *testing.T) {
 	solved, not, missed := 0, 0, 0
-	rapidRuns(t, func(t *rapid.T) {
+	rapidRuns(t, 2000, func(t *rapid.T) {
 		p := drawProblem(t, true)
 		_, conflict := solveProblem(t, p)
 		if conflict == nil {
@@ -369,7 +372,7 @@ func (p problem) supported(chosen map[string]Candidate) bool {
 }
 
 func TestOrderAndStrangersChangeNothing(t *testing.T) {
-	rapidRuns(t, func(t *rapid.T) {
+	rapidRuns(t, 2000, func(t *rapid.T) {
 		p := drawProblem(t, true)
 		first, firstErr := Solve(t.Context(), p.u, p.req)
 
