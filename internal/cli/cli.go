@@ -11,6 +11,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"reqpm/internal/index"
 )
 
 // app is what every command gets: streams and the options all of them share.
@@ -19,6 +21,8 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	global         globalOptions
+	// record stands between the commands and the index; nil: nothing does.
+	record func(index.Reader) (index.Reader, error)
 }
 
 type globalOptions struct {
@@ -77,7 +81,7 @@ order, and publishes a signed dnf repository that provably installs.
 	flags.BoolVarP(&a.global.verbose, "verbose", "v", false, "say more about what is done")
 	cmd.AddCommand(
 		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newOutdatedCommand(), a.newSpecCommand(),
-		a.newTargetsCommand(), a.newDoctorCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newVersionCommand(),
+		a.newTargetsCommand(), a.newDoctorCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(),
 	)
 	for _, sub := range cmd.Commands() {
 		sub.Args = usageOf(sub.Args)

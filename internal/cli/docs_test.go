@@ -247,21 +247,35 @@ func TestDocumentedConfiguration(t *testing.T) {
 var flagRE = regexp.MustCompile(`--[a-z][a-z-]+`)
 
 // cli.md names every command and flag, and no flag that is not there.
-func TestEveryFlagIsDocumented(t *testing.T) {
-	page := pages(t)["docs/cli.md"]
-	_, root, _ := execute(t, "--help")
-	_, list, _ := strings.Cut(root, "Available Commands:\n")
+// commands are all commands that do something; those below others by their whole name.
+func commands(t *testing.T, above ...string) []string {
+	_, help, _ := execute(t, append(above, "--help")...)
+	_, list, _ := strings.Cut(help, "Available Commands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
-	real := map[string]bool{"--help": true}
+	var names []string
 	for line := range strings.Lines(list) {
-		command := strings.Fields(line)[0]
-		if command == "help" {
+		name := strings.Fields(line)[0]
+		if name == "help" {
 			continue
 		}
+		path := append(above[:len(above):len(above)], name)
+		if below := commands(t, path...); len(below) > 0 && name != "completion" {
+			names = append(names, below...)
+		} else {
+			names = append(names, strings.Join(path, " "))
+		}
+	}
+	return names
+}
+
+func TestEveryFlagIsDocumented(t *testing.T) {
+	page := pages(t)["docs/cli.md"]
+	real := map[string]bool{"--help": true}
+	for _, command := range commands(t) {
 		if !strings.Contains(page, "\n## "+command+"\n") {
 			t.Errorf("docs/cli.md has no section on %q", command)
 		}
-		_, help, _ := execute(t, command, "--help")
+		_, help, _ := execute(t, append(strings.Fields(command), "--help")...)
 		_, flags, _ := strings.Cut(help, "\nFlags:\n")
 		for line := range strings.Lines(flags) {
 			flag := flagRE.FindString(line)

@@ -51,6 +51,9 @@ var errBuilds = errors.New("some packages were not built")
 var errProof = errors.New("the proof did not hold")
 
 func exitCode(ctx context.Context, err error) int {
+	if child, ok := errors.AsType[*childError](err); ok {
+		return child.code // the command that was measured said why
+	}
 	is := func(targets ...error) bool {
 		for _, t := range targets {
 			if errors.Is(err, t) {

@@ -398,6 +398,12 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 	if err != nil {
 		return none, err
 	}
+	var reader index.Reader = client
+	if a.record != nil {
+		if reader, err = a.record(client); err != nil {
+			return none, err
+		}
+	}
 	b, err := a.newBuilder(state, o.slots)
 	if err != nil {
 		return none, usageError{err} // it does no more yet than look at the state directory
@@ -435,7 +441,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 		},
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		Distribution: has,
-		StateDir:     state, Index: client, Builder: b, Slots: o.slots,
+		StateDir:     state, Index: reader, Builder: b, Slots: o.slots,
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil
