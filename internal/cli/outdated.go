@@ -64,7 +64,7 @@ func (a *app) runOutdated(ctx context.Context, o projectOptions, where string) e
 		} else {
 			can++
 		}
-		rows = append(rows, []string{p.Name, p.Version, resolves, p.Newest, heldText(p.HeldBy)})
+		rows = append(rows, []string{p.Name, p.Version, resolves, p.Newest, heldText(p)})
 	}
 	if len(list) > 0 {
 		a.table(rows)
@@ -73,10 +73,14 @@ func (a *app) runOutdated(ctx context.Context, o projectOptions, where string) e
 	return nil
 }
 
-func heldText(held []pipeline.Holder) string {
+// heldText says what keeps the newest version out, and what the one that resolves would cost.
+func heldText(p pipeline.Outdated) string {
 	var texts []string
-	for _, h := range held {
+	for _, h := range p.HeldBy {
 		texts = append(texts, h.String())
+	}
+	if len(p.Lowers) > 0 {
+		texts = append(texts, p.Resolves+" only with "+strings.Join(p.Lowers, ", "))
 	}
 	return strings.Join(texts, "; ")
 }

@@ -26,7 +26,7 @@ func (a *app) resolveAll(ctx context.Context, o *projectOptions, where string) (
 	progress := a.newProgress()
 	defer progress.Close()
 	s := &session{}
-	if s.pipelines, err = a.openPipelines(ctx, *o, progress.quiet(a.global.json)); err != nil {
+	if s.pipelines, err = a.openPipelines(ctx, *o, ofTarget(progress.quiet(a.global.json), o)); err != nil {
 		return nil, err
 	}
 	s.answers, err = pipeline.PrepareAll(ctx, s.pipelines, o.request(where, state))
@@ -38,6 +38,19 @@ func (a *app) resolveAll(ctx context.Context, o *projectOptions, where string) (
 		return nil, err
 	}
 	return s, nil
+}
+
+// ofTarget says of which target a warning is, when there are several.
+func ofTarget(report func(pipeline.Event), o *projectOptions) func(pipeline.Event) {
+	if o.oneTarget() == nil {
+		return report
+	}
+	return func(e pipeline.Event) {
+		if e.Event == "warning" && e.Stage == "resolve" {
+			e.Message = e.Target + ": " + e.Message
+		}
+		report(e)
+	}
 }
 
 // common is the error that keeps every target from having an answer at all.

@@ -71,9 +71,6 @@ func (p *Pipeline) Analyze(ctx context.Context, root fs.FS, w Wanted) (Analysis,
 	for _, r := range p.cfg.Constraints {
 		set.Constraints = append(set.Constraints, reqfile.Requirement{Requirement: r, Position: reqfile.Position{File: "--constrain"}, Text: r.String()})
 	}
-	for _, r := range set.BuildConstraints {
-		p.cfg.BuildConstraints = append(p.cfg.BuildConstraints, r.Requirement)
-	}
 	a.Set = set
 	return a, nil
 }

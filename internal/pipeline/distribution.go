@@ -210,7 +210,13 @@ type withDistribution struct {
 func (w withDistribution) Candidates(ctx context.Context, name string) ([]solve.Candidate, error) {
 	o, ok := w.offers[name]
 	if v, err := pep440.Parse(o.locked); ok && err == nil {
-		return []solve.Candidate{{Version: v}}, nil // whatever the index has
+		// Whatever the index has; but what it requires may only be known from there.
+		if !o.known {
+			if _, err := w.candidates.Candidates(ctx, name); err != nil && !errors.Is(err, solve.ErrNotFound) {
+				return nil, err
+			}
+		}
+		return []solve.Candidate{{Version: v}}, nil
 	}
 	list, err := w.from.Candidates(ctx, name)
 	if !ok || err != nil && !errors.Is(err, solve.ErrNotFound) {

@@ -7,6 +7,7 @@ import (
 
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
+	"reqpm/internal/pep440"
 	"reqpm/internal/spec"
 )
 
@@ -26,15 +27,16 @@ func (l License) Known() bool { return l.Expression != spec.UnknownLicense }
 func (p *Pipeline) Licenses(ctx context.Context, lock *Lock) ([]License, error) {
 	type one struct {
 		License
-		meta metadata.Metadata
-		file index.File
+		meta   metadata.Metadata
+		file   index.File
+		reused bool
 	}
 	var all []one
 	if pr := lock.project; pr != nil {
-		all = append(all, one{License{Name: pr.Name, Version: pr.Version}, pr.Meta, pr.file})
+		all = append(all, one{License{Name: pr.Name, Version: pr.Version}, pr.Meta, pr.file, false})
 	}
 	for _, l := range lock.Packages {
-		all = append(all, one{License{Name: l.Name, Version: l.Version}, l.Meta, l.file})
+		all = append(all, one{License{Name: l.Name, Version: l.Version}, l.Meta, l.file, l.reused != nil})
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(2, p.cfg.Slots))
@@ -42,6 +44,11 @@ func (p *Pipeline) Licenses(ctx context.Context, lock *Lock) ([]License, error) 
 		g.Go(func() error {
 			l := &all[i]
 			var err error
+			if l.reused && l.meta.License == "" { // ReqPM's own table knows no licences, the index may
+				if v, bad := pep440.Parse(l.Version); bad == nil {
+					l.meta, _ = p.from.Metadata(ctx, l.Name, v)
+				}
+			}
 			l.Expression, l.Source, err = p.license(ctx, l.meta, l.file)
 			if fatal(err) || ctx.Err() != nil {
 				return err
@@ -62,11 +69,32 @@ func (p *Pipeline) Licenses(ctx context.Context, lock *Lock) ([]License, error) 
 	return list, nil
 }
 
-// license asks the metadata, and the texts of the source archive only where that is silent.
+// license is what the spec of a package has: see chooseLicense. The archive is fetched only when it counts.
 func (p *Pipeline) license(ctx context.Context, meta metadata.Metadata, f index.File) (expr, source string, err error) {
-	if expr, source = spec.License(meta, nil); expr != spec.UnknownLicense || f.Kind != index.SDist {
+	if expr, source, sure := statedLicense(meta); sure || f.Kind != index.SDist {
 		return expr, source, nil
 	}
 	record, err := p.sdistFacts(ctx, f)
-	return record.License, record.LicenseSource, err
+	if err != nil {
+		return "", "", err
+	}
+	expr, source = chooseLicense(meta, record)
+	return expr, source, nil
+}
+
+// statedLicense is what the metadata says. It is not sure of it when it names a family only, as the
+// classifier for all BSD licences does.
+func statedLicense(meta metadata.Metadata) (expr, source string, sure bool) {
+	expr, source = spec.License(meta, nil)
+	return expr, source, source != "none" && source != spec.AmbiguousClassifiers
+}
+
+// chooseLicense takes what the metadata states, as it stands for what was built from it; where that is silent
+// or names a family only, the texts of the archive are asked.
+func chooseLicense(meta metadata.Metadata, record sdistRecord) (expr, source string) {
+	expr, source, sure := statedLicense(meta)
+	if !sure && record.License != "" && record.License != spec.UnknownLicense {
+		return record.License, record.LicenseSource
+	}
+	return expr, source
 }

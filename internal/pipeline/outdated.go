@@ -25,6 +25,8 @@ type Outdated struct {
 	Resolves string `json:"resolves"`
 	// HeldBy are the requirements that keep Newest out, the user's own first; empty when it resolves.
 	HeldBy []Holder `json:"held_by"`
+	// Lowers are the packages that Resolves takes in an older version than the set has, "name 2.0 → 1.0".
+	Lowers []string `json:"lowers,omitempty"`
 	// Unproven: the search ended before it was sure that nothing newer resolves; HeldBy says why.
 	Unproven bool `json:"unproven,omitempty"`
 }
@@ -179,12 +181,34 @@ func (p *Pipeline) raise(ctx context.Context, request solve.Request, at pep440.V
 			return nil
 		}
 		at = solution.Packages[i].Version
+		if p.sourceless(ctx, o.Name, at) {
+			o.HeldBy = []Holder{{Reason: fmt.Sprintf("%s has no source distribution; --allow-wheel %s takes its wheel", at, o.Name)}}
+			return nil
+		}
+		o.Lowers = lowered(request, solution)
 		if o.Resolves = at.String(); at.Compare(newest.Version) >= 0 {
 			return nil
 		}
 	}
 	o.Unproven, o.HeldBy = true, []Holder{{Reason: fmt.Sprintf("not tried beyond %s", o.Resolves)}}
 	return nil
+}
+
+// sourceless tells whether a version could only be had from a wheel that nobody allowed.
+func (p *Pipeline) sourceless(ctx context.Context, name string, v pep440.Version) bool {
+	list, err := p.from.Candidates(ctx, name)
+	return err == nil && slices.ContainsFunc(list, func(c solve.Candidate) bool { return c.NoSource && c.Version.Compare(v) == 0 })
+}
+
+// lowered are the packages of the set that a solution has in an older version.
+func lowered(request solve.Request, solution solve.Solution) []string {
+	var list []string
+	for _, c := range solution.Packages {
+		if was, ok := request.Prefer[c.Name]; ok && c.Version.Compare(was) < 0 {
+			list = append(list, fmt.Sprintf("%s %s → %s", c.Name, was, c.Version))
+		}
+	}
+	return list
 }
 
 // holders says what keeps the newest version out, given the proof that nothing newer resolves.

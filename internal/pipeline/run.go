@@ -103,6 +103,9 @@ func (p *Pipeline) settle(ctx context.Context, req Request, prepared *Prepared) 
 	if err := p.followIndexes(prepared.Analysis.Set, checkout.Dir); err != nil {
 		return err
 	}
+	for _, r := range prepared.Analysis.Set.BuildConstraints {
+		p.cfg.BuildConstraints = append(p.cfg.BuildConstraints, r.Requirement)
+	}
 	in := Input{Set: prepared.Analysis.Set, Ignore: req.Wanted.Ignore}
 	if !req.Wanted.NoProject {
 		if in.Project, err = p.Package(ctx, checkout); err != nil {

@@ -181,8 +181,9 @@ func (b *pkgBuild) kind() buildKind {
 // specInput collects what the spec of b is made of.
 func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 	t := p.Target()
+	license, _ := chooseLicense(b.meta, b.record)
 	in := spec.Input{
-		Target: t, Facts: b.record.Sdist, Metadata: b.meta, Overridden: b.overridden, SHA256: b.record.SHA256, License: b.record.License,
+		Target: t, Facts: b.record.Sdist, Metadata: b.meta, Overridden: b.overridden, SHA256: b.record.SHA256, License: license,
 		BuildRequires: rootRequirements(b), Env: sdist.SCMEnv(b.version), UploadTime: b.file.UploadTime,
 	}
 	if variable := b.pureTool(); variable != "" {
@@ -194,11 +195,6 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 		if deps, err := rpmname.Requires(t, r); err == nil {
 			in.ExtraBuildRequires = append(in.ExtraBuildRequires, deps...)
 		}
-	}
-	// What the metadata says stands for what was built from it; the texts of the archive
-	// are asked only where it is silent.
-	if expr, _ := spec.License(b.meta, nil); expr != spec.UnknownLicense {
-		in.License = expr
 	}
 	for _, name := range b.extras {
 		in.Extras = append(in.Extras, spec.Extra{Name: name, Requires: extraRequirements(b.meta, name, t)})

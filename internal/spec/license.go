@@ -12,6 +12,9 @@ import (
 // fail a build.
 const UnknownLicense = "LicenseRef-Unknown"
 
+// AmbiguousClassifiers is the source of a licence that classifiers name by its family only.
+const AmbiguousClassifiers = "ambiguous classifiers"
+
 // maxExpression bounds a licence expression, maxLicenceText the part of a file looked at.
 const (
 	maxExpression  = 400
@@ -41,7 +44,7 @@ func License(m metadata.Metadata, texts map[string]string) (expr, source string)
 	}
 	if all := slices.Concat(sure, unsure); len(all) > 0 {
 		slices.Sort(all)
-		return strings.Join(slices.Compact(all), " AND "), "ambiguous classifiers"
+		return strings.Join(slices.Compact(all), " AND "), AmbiguousClassifiers
 	}
 	return UnknownLicense, "none"
 }
