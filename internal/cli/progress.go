@@ -84,6 +84,8 @@ func packageLine(e pipeline.Event) string {
 	count := fmt.Sprintf("[%d/%d]", e.Done, e.Total)
 	what := fmt.Sprintf("%-8s %s %s", e.State, e.Name, e.Version)
 	switch e.State {
+	case pipeline.StateDistro:
+		what = fmt.Sprintf("%-8s %s %s of the distribution", "reused", e.Name, e.Version)
 	case "building":
 		return "" // its end is the line
 	case pipeline.StateBuilt:

@@ -52,6 +52,7 @@ type resolved struct {
 	Error    string            `json:"error,omitempty"` // why there is no answer for this target
 	// Distribution says what was known of the target's distribution; absent where nothing was asked.
 	Distribution *pipeline.DistributionUse `json:"distribution,omitempty"`
+	Replaces     []pipeline.Replaced       `json:"replaces,omitempty"` // of the system's own Python: building is refused
 }
 
 func (a *app) runResolve(ctx context.Context, o projectOptions, where string) error {
@@ -60,6 +61,11 @@ func (a *app) runResolve(ctx context.Context, o projectOptions, where string) er
 		return err
 	}
 	defer session.close()
+	for _, answer := range session.answers {
+		if answer.Err == nil && answer.Prepared.Lock.Refused() != nil {
+			a.say("warning: it can be resolved, and not be built: %v", answer.Prepared.Lock.Refused())
+		}
+	}
 	if a.global.json {
 		list := []resolved{}
 		for _, answer := range session.answers {
@@ -104,7 +110,7 @@ func resolvedJSON(answer pipeline.Answer) resolved {
 		return r
 	}
 	lock := answer.Prepared.Lock
-	r.Packages, r.Warnings, r.Distribution = lock.Packages, lock.Warnings, lock.Distribution
+	r.Packages, r.Warnings, r.Distribution, r.Replaces = lock.Packages, lock.Warnings, lock.Distribution, lock.Replaces
 	return r
 }
 

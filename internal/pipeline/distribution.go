@@ -432,19 +432,8 @@ func (p *Pipeline) replaced(lock *Lock) []Replaced {
 	return list
 }
 
-// checkReplaced refuses a plan that would replace what the system runs on.
-func (p *Pipeline) checkReplaced(ctx context.Context, lock *Lock) error {
-	if _, err := p.provided(ctx); err != nil {
-		return err
-	}
-	if list := p.replaced(lock); len(list) > 0 {
-		return &ReplaceError{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Minor(), Packages: list}
-	}
-	return nil
-}
-
-// useDistribution completes a lock: what was known of the distribution, and a warning where
-// building the lock would be refused.
+// useDistribution completes a lock: what was known of the distribution, and what of it the set
+// would replace.
 func (p *Pipeline) useDistribution(lock *Lock) {
 	set := p.distribution.set
 	if set == nil {
@@ -459,9 +448,16 @@ func (p *Pipeline) useDistribution(lock *Lock) {
 			lock.Distribution.Reused++
 		}
 	}
-	if list := p.replaced(lock); len(list) > 0 {
-		p.warn("resolve", (&ReplaceError{Target: p.cfg.Target.Name, Python: p.cfg.Target.Python.Minor(), Packages: list}).Error())
+	lock.Replaces = p.replaced(lock)
+}
+
+// Refused is why a lock can be looked at, but not be built: it replaces packages of the system's
+// own Python. nil where it can.
+func (l *Lock) Refused() error {
+	if len(l.Replaces) == 0 {
+		return nil
 	}
+	return &ReplaceError{Target: l.Target, Python: l.Python, Packages: l.Replaces}
 }
 
 // preferTools are the versions of build tools to try first: what the caller prefers, then those

@@ -30,7 +30,7 @@ func (p *Pipeline) Plan(ctx context.Context, lock *Lock) (*Work, error) {
 	if err := p.checkNames(lock); err != nil {
 		return nil, err
 	}
-	if err := p.checkReplaced(ctx, lock); err != nil {
+	if err := lock.Refused(); err != nil {
 		return nil, err
 	}
 	p.stage("facts", fmt.Sprintf("read the sources of %d packages", len(lock.Packages)))

@@ -26,6 +26,8 @@ type Lock struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Distribution is what was known of the target's distribution; nil: nothing was asked.
 	Distribution *DistributionUse `json:"distribution,omitempty"`
+	// Replaces are packages of the system's own Python that the set would replace; see Refused.
+	Replaces []Replaced `json:"replaces,omitempty"`
 
 	// TopLevel are the names the user asked for, in PEP 503 form, sorted.
 	TopLevel []string `json:"-"`
