@@ -214,13 +214,17 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	if err != nil {
 		return nil, err
 	}
+	cfg.CacheDir = filepath.Join(state, "index")
 	if a.global.verbose {
 		a.say("index: from %s", from)
 	}
-	if err := nameIndexes(&cfg, file, o.indexURL != ""); err != nil {
+	ordinary := ""
+	if len(file.Indexes)+len(file.Pins) > 0 {
+		ordinary, _ = index.PipDefault(ctx, cfg.CacheDir) // without pip every address stands for itself
+	}
+	if err := nameIndexes(&cfg, file, o.indexURL != "", ordinary); err != nil {
 		return nil, err
 	}
-	cfg.CacheDir = filepath.Join(state, "index")
 	cfg.Offline = o.offline
 	cfg.Log = a.logger()
 	if cfg.ExcludeNewer, err = parseDate(o.excludeNewer); err != nil {
@@ -238,18 +242,39 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 
 // nameIndexes adds the indexes that a project's files have names for, in front of the one of the
 // configuration, and leads packages to them. One that says it is the default takes that one's
-// place, unless the command line named an index.
-func nameIndexes(cfg *index.Config, file pipeline.Indexes, own bool) error {
+// place, unless the command line named an index, or it is the one that pip has by itself (ordinary):
+// tools write that into files without anybody having chosen it, and where the configuration names
+// a mirror of it, it counts.
+func nameIndexes(cfg *index.Config, file pipeline.Indexes, own bool, ordinary string) error {
 	var named []index.IndexConfig
-	known := map[string]bool{}
+	known := map[string]string{} // by the name in the files: the name to pin to
+	ours := slices.Clone(cfg.Indexes)
+	configured := func(name string, explicit bool) {
+		switch {
+		case len(ours) == 0:
+		case len(cfg.Indexes) > 0 && cfg.Indexes[0] == ours[0]:
+			ours[0].Name = cmp.Or(ours[0].Name, name)
+			cfg.Indexes[0] = ours[0]
+			known[name] = ours[0].Name
+		default: // a file has another default
+			also := ours[0]
+			also.Name, also.Explicit = name, explicit
+			named = append(named, also)
+			known[name] = name
+		}
+	}
+	isOrdinary := func(url string) bool {
+		return url == "" || ordinary != "" && strings.TrimRight(url, "/") == strings.TrimRight(ordinary, "/")
+	}
 	for _, n := range file.Indexes {
-		c := index.IndexConfig{Name: n.Name, URL: n.URL, Explicit: n.Explicit}
-		if known[n.Name] && n.Name != "" {
+		if known[n.Name] != "" && n.Name != "" {
 			return usagef("%s: two indexes are named %q", n.Where(), n.Name)
 		}
-		known[n.Name] = true
+		known[n.Name] = n.Name
+		c := index.IndexConfig{Name: n.Name, URL: n.URL, Explicit: n.Explicit}
 		switch {
-		case n.Default && own:
+		case n.Default && own, isOrdinary(n.URL):
+			configured(n.Name, n.Explicit)
 		case n.Default:
 			cfg.Indexes, cfg.ExtraIndexes = []index.IndexConfig{c}, nil
 		default:
@@ -259,15 +284,19 @@ func nameIndexes(cfg *index.Config, file pipeline.Indexes, own bool) error {
 	cfg.Pin = map[string]string{}
 	for _, name := range sortedKeys(file.Pins) {
 		where := file.Pins[name]
-		if !known[where] {
-			if !strings.Contains(where, "://") {
-				return usagef("%s must come from index %q, which no file of the project names", name, where)
-			}
-			address := where // which may hold a password, unlike the name
-			where = "index of " + name
-			named = append(named, index.IndexConfig{Name: where, URL: address, Explicit: true})
+		pin, ok := known[where]
+		switch {
+		case ok:
+		case !strings.Contains(where, "://"):
+			return usagef("%s must come from index %q, which no file of the project names", name, where)
+		case isOrdinary(where):
+			configured(where, true)
+			pin = known[where]
+		default: // the address may hold a password, unlike the name
+			pin = "index of " + name
+			named = append(named, index.IndexConfig{Name: pin, URL: where, Explicit: true})
 		}
-		cfg.Pin[name] = where
+		cfg.Pin[name] = pin
 	}
 	cfg.Indexes = append(named, cfg.Indexes...)
 	return nil

@@ -153,6 +153,13 @@ func truth(s string) bool {
 	return false
 }
 
+// PipDefault is the index that an installed pip asks when nobody names one. Lock files and Pipfiles
+// name it without anybody having chosen it. What pip said is remembered in cacheDir for a day.
+func PipDefault(ctx context.Context, cacheDir string) (string, error) {
+	address, _, err := DiscoverOptions{Getenv: os.Getenv, CacheDir: cacheDir}.askPip(ctx)
+	return address, err
+}
+
 func expandHome(path string, getenv func(string) string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok && getenv("HOME") != "" {
 		return filepath.Join(getenv("HOME"), rest)

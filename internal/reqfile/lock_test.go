@@ -285,7 +285,7 @@ func TestPoetryLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantList(t, asked(set.Requirements), "2 six==1.16.0", `14 tomli==2.0.1; python_version < "3.11"`,
-		"37 demo <git+https://git.example.org/demo/demo.git@9cf87a285a2d3fbb0b9fa621997b3acc3631ed24#pkg", "52 private==1 @house")
+		"37 demo <git+https://git.example.org/demo/demo.git@9cf87a285a2d3fbb0b9fa621997b3acc3631ed24#pkg", "52 private==1 @https://index.example.org/simple")
 	if len(set.Requirements[0].Hashes) != 2 {
 		t.Error("the hashes are gone")
 	}

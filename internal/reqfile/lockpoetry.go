@@ -135,7 +135,8 @@ func (l *lockFile) poetrySource(s table, pin *Pin) bool {
 	case "":
 		return true
 	case "legacy":
-		if pin.Index = s.str("reference"); pin.Index == "" {
+		pin.Index = s.str("reference")
+		if pin.Index == "" || l.as == asRequirements { // then no pyproject.toml says what the name means
 			pin.Index = s.str("url")
 		}
 		return true
