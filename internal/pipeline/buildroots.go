@@ -150,6 +150,11 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	if b.record, err = g.p.sdistFacts(ctx, b.file); err != nil {
 		return err
 	}
+	if source := b.record.Sdist; len(b.overridden) == 0 && source.HasPkgInfo && source.PkgInfo.StaticDependencies() {
+		if how := g.p.disagreement(b.meta, source.PkgInfo); how != "" {
+			g.p.warn("plan", fmt.Sprintf("%s: its wheel and its source distribution do not say the same, and the wheel counts: %s", b.id, how))
+		}
+	}
 	system := g.p.buildSystem(b.name, b.record)
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {

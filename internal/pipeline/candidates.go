@@ -254,7 +254,11 @@ func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version
 		return facts.Sdist.PkgInfo, nil
 	}
 	if wheel := page.foreignWheel(v); wheel != nil {
-		return c.p.wheelMetadata(ctx, *wheel)
+		m, err := c.p.wheelMetadata(ctx, *wheel)
+		// A wheel that cannot be had is no reason to give up what can still be asked.
+		if err == nil || ctx.Err() != nil || errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrHash) {
+			return m, err
+		}
 	}
 	return c.p.hookMetadata(ctx, *sdistFile)
 }

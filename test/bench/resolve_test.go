@@ -20,7 +20,7 @@ import (
 //
 //	reqpm bench resolve SET --python 3.12 --record RECORDING
 //	REQPM_SET=SET REQPM_RECORDING=RECORDING REQPM_PYTHON=3.12 REQPM_UV=/path/to/uv [REQPM_PIP=/path/to/pip] \
-//	    go test ./test/bench -run XXX -bench Resolve -benchtime 1x -timeout 1h -v
+//	    go test ./test/bench -run XXX -bench Resolve -benchtime 3x -timeout 1h -v
 //
 // SET is a folder with a requirements.txt, and constraints.txt where there are any. For REQPM_RECORDING=index
 // the real index is asked (the one that REQPM_INDEX names, else everybody's own default).
@@ -41,9 +41,8 @@ func BenchmarkResolve(b *testing.B) {
 		defer server.Close()
 		c.server, c.index = server, server.URL
 	}
-	turns := 3
 	var cold, warm, coldUV, warmUV []float64
-	for range turns { // in turn, so that other work on the machine hits all alike
+	for b.Loop() { // in turn, so that other work on the machine hits all alike
 		cache := b.TempDir()
 		coldUV = append(coldUV, c.run("uv, cold", uv, c.uv(cache)...))
 		warmUV = append(warmUV, c.run("uv, warm", uv, append(c.uv(cache), "--offline")...))
@@ -57,7 +56,7 @@ func BenchmarkResolve(b *testing.B) {
 	b.ReportMetric(median(cold)/median(coldUV), "cold÷uv")
 	b.ReportMetric(median(warm)/median(warmUV), "warm÷uv")
 	b.ReportMetric(median(warm), "warm-s")
-	b.Logf("medians of %d: cold %.2f s, uv %.2f s; warm %.2f s, uv %.2f s", turns, median(cold), median(coldUV), median(warm), median(warmUV))
+	b.Logf("medians of %d turns: cold %.2f s, uv %.2f s; warm %.2f s, uv %.2f s", len(cold), median(cold), median(coldUV), median(warm), median(warmUV))
 }
 
 func median(list []float64) float64 {
