@@ -11,9 +11,13 @@ import (
 	"reqpm/internal/pep508"
 )
 
-// maxConflicts bounds the work of one Solve. Hard real inputs need some hundreds;
-// chains through thousands of releases some thousands.
-const maxConflicts = 50_000
+// These bound the work of one Solve, some ten seconds. Hard real inputs need some hundreds
+// of conflicts; chains through thousands of releases one or two a release, which
+// are quickly done with. Those that teach something complicated are not.
+const (
+	maxConflicts = 100_000
+	maxHard      = 20_000
+)
 
 // errRestart: the policy was widened, the attempt rests on the narrow one.
 var errRestart = errors.New("begin anew")
@@ -37,6 +41,8 @@ type attempt struct {
 	queue     []*variable
 	merged    map[mergeKey]*incompat
 	conflicts int
+	hard      int         // conflicts that taught something with many terms
+	learned   []*incompat // of what these taught the newest, oldest first
 }
 
 // mode changes an attempt for questions asked after a conflict.

@@ -35,6 +35,8 @@ type incompat struct {
 	terms  []term
 	dead   int // the decision level at which a term became impossible; alive when negative
 	causes []cause
+	// forgotten: nothing more is concluded from it.
+	forgotten bool
 
 	origin *Origin            // kindRoot, kindConstraint
 	req    pep508.Requirement // as it counts

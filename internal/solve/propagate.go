@@ -1,6 +1,9 @@
 package solve
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // propagate draws every conclusion there is. It returns the proof when the
 // conclusions contradict each other whatever is decided.
@@ -11,7 +14,7 @@ func (a *attempt) propagate() (*incompat, error) {
 		v.queued = false
 		for i := len(v.about) - 1; i >= 0; i-- {
 			c := v.about[i]
-			if c.dead == 0 { // for ever
+			if c.dead == 0 || c.forgotten { // for ever
 				last := len(v.about) - 1
 				v.about[i] = v.about[last]
 				v.about = v.about[:last]
@@ -77,8 +80,8 @@ func (a *attempt) learn(broken *incompat) (*incompat, error) {
 	if err := a.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if a.conflicts++; a.conflicts > a.limit {
-		return nil, fmt.Errorf("%w: gave up after %d clashes, the last about %s", ErrTooHard, a.limit, broken.terms[0].v.name)
+	if a.conflicts++; a.conflicts > a.limit || a.hard > maxHard {
+		return nil, fmt.Errorf("%w: gave up after %d clashes, the last about %s", ErrTooHard, a.conflicts-1, broken.terms[0].v.name)
 	}
 	for _, t := range broken.terms {
 		t.v.base.conflicts++
@@ -131,8 +134,31 @@ func (a *attempt) takeBack(c *incompat, causes []cause, level int) {
 		for _, t := range c.terms {
 			t.v.about = append(t.v.about, c)
 		}
+		a.keep(c)
 	}
 	for _, t := range c.terms {
 		a.changed(t.v)
 	}
+}
+
+const (
+	smallLearned = 3   // a learned fact with no more terms is kept for ever
+	maxLearned   = 500 // of the bigger ones that many are kept
+)
+
+// keep remembers a learned fact. Of the big ones, which seldom come to matter again and
+// have to be looked at all the same, only the newest are kept: without that, the work of a
+// conflict would grow with their number. What rests on a forgotten one stays proven.
+func (a *attempt) keep(c *incompat) {
+	if len(c.terms) <= smallLearned {
+		return
+	}
+	a.hard++
+	if a.learned = append(a.learned, c); len(a.learned) < 2*maxLearned {
+		return
+	}
+	for _, old := range a.learned[:maxLearned] {
+		old.forgotten = true
+	}
+	a.learned = slices.Delete(a.learned, 0, maxLearned)
 }

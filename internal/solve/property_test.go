@@ -393,5 +393,19 @@ func TestOrderAndStrangersChangeNothing(t *testing.T) {
 		if a, b := fmt.Sprint(first), fmt.Sprint(second); a != b {
 			t.Fatalf("solutions differ:\n%s\n%s", a, b)
 		}
+		// The stranger is asked for, too: it comes, and nothing else changes.
+		asked := Root{Req: pep508.Requirement{Name: "stranger"}, Origin: Origin{File: "requirements.txt", Line: 9, Text: "stranger"}}
+		q.req.Roots = append(slices.Clone(q.req.Roots), asked)
+		third, thirdErr := Solve(t.Context(), q.u, q.req)
+		if !reflect.DeepEqual(firstErr, thirdErr) {
+			t.Fatalf("with a stranger, errors differ:\n%v\n%v", firstErr, thirdErr)
+		}
+		if thirdErr == nil {
+			third.Packages = slices.DeleteFunc(third.Packages, func(c Chosen) bool { return c.Name == "stranger" })
+			third.Edges = slices.DeleteFunc(third.Edges, func(e Edge) bool { return e.To == "stranger" })
+		}
+		if a, b := fmt.Sprint(first), fmt.Sprint(third); a != b {
+			t.Fatalf("with a stranger, solutions differ:\n%s\n%s", a, b)
+		}
 	})
 }
