@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"reqpm/internal/pipeline"
 )
@@ -40,12 +41,15 @@ func (a *app) resolveAll(ctx context.Context, o *projectOptions, where string) (
 	return s, nil
 }
 
-// ofTarget says of which target a warning is, when there are several.
+// ofTarget says of which target a warning is, when there are several, and takes one event at a time from all.
 func ofTarget(report func(pipeline.Event), o *projectOptions) func(pipeline.Event) {
 	if o.oneTarget() == nil {
 		return report
 	}
+	var mu sync.Mutex
 	return func(e pipeline.Event) {
+		mu.Lock()
+		defer mu.Unlock()
 		if e.Event == "warning" && e.Stage == "resolve" {
 			e.Message = e.Target + ": " + e.Message
 		}
