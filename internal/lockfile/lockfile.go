@@ -31,7 +31,7 @@ type Input struct {
 type Project struct {
 	Name           string   `toml:"name"`
 	RequiresPython string   `toml:"requires-python"`
-	Requires       []string `toml:"requires"` // Requires-Dist as written, sorted
+	Requires       []string `toml:"requires"` // Requires-Dist without extras, sorted
 }
 
 // Options are what the user chose beside the files, as far as it decides what is locked: the values of

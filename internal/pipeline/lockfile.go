@@ -16,6 +16,7 @@ import (
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pep440"
+	"reqpm/internal/pep508"
 	"reqpm/internal/plan"
 	"reqpm/internal/reqfile"
 	"reqpm/internal/solve"
@@ -91,12 +92,26 @@ func (prep *Prepared) Inputs() (lockfile.Inputs, error) {
 		in.Files = append(in.Files, lockfile.Input{Path: name, SHA256: hex.EncodeToString(sum[:])})
 	}
 	if pr := prep.Package; pr != nil {
-		in.Project = &lockfile.Project{Name: pr.Name, RequiresPython: pr.Meta.RequiresPython}
-		for _, r := range pr.Meta.RequiresDist {
-			in.Project.Requires = append(in.Project.Requires, r.String())
-		}
+		in.Project = lockedProject(pr)
 	}
 	return in, nil
+}
+
+// lockedProject is what of the project's metadata decides, in one spelling: whether its backend was asked or
+// its pyproject.toml read (where nothing can be run) makes no difference. Its extras are no part of it, as
+// they are not of what is resolved.
+func lockedProject(pr *Project) *lockfile.Project {
+	p := &lockfile.Project{Name: pr.Name, RequiresPython: pr.Meta.RequiresPython}
+	if spec, err := pep440.ParseSpecifiers(p.RequiresPython); err == nil {
+		p.RequiresPython = spec.String()
+	}
+	for _, r := range pr.Meta.RequiresDist {
+		if !r.Marker.UsesExtra() {
+			r.Name = r.Key()
+			p.Requires = append(p.Requires, r.String())
+		}
+	}
+	return p
 }
 
 // only shows the solver one version of each package. Its other answers are those of candidates.
@@ -265,7 +280,12 @@ func (p *Pipeline) lockedPackages(lock *Lock) []lockfile.Package {
 			pkg.Artifact.URL, pkg.Artifact.Commit, pkg.Artifact.Subdirectory = ref.URL, ref.Commit, ref.Subdirectory
 		}
 		for _, by := range l.RequiredBy {
-			pkg.RequiredBy = append(pkg.RequiredBy, lockfile.Edge{Kind: string(by.Edge), Requirement: source.Redacted(by.Requirement), File: by.File, Line: by.Line, From: by.Name})
+			text := source.Redacted(by.Requirement)
+			if r, err := pep508.Parse(text); err == nil && lock.project != nil && by.Name == lock.project.Name {
+				r.Name = r.Key() // as in lockedProject
+				text = r.String()
+			}
+			pkg.RequiredBy = append(pkg.RequiredBy, lockfile.Edge{Kind: string(by.Edge), Requirement: text, File: by.File, Line: by.Line, From: by.Name})
 		}
 		list = append(list, pkg)
 	}

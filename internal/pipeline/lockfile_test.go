@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"reqpm/internal/lockfile"
+	"reqpm/internal/metadata"
 	"reqpm/internal/testindex"
 )
 
@@ -118,4 +119,18 @@ func TestLockThatDoesNotHoldTogether(t *testing.T) {
 			t.Errorf("%s: %q does not say %q", name, got, c.says)
 		}
 	}
+}
+
+// What a backend says and what pyproject.toml says are the same project to a lock.
+func TestLockedProjectInOneSpelling(t *testing.T) {
+	project := func(python string, requires ...string) *Project {
+		reqs, err := parseAll(requires)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Project{Name: "app", Version: "1", Meta: metadata.Metadata{RequiresPython: python, RequiresDist: reqs}}
+	}
+	asked := lockedProject(project(">=3.8,<4", `Flask[Async]<4,>=3 ; python_version > "3.8"`, `pytest; extra == "test"`))
+	read := lockedProject(project("<4, >=3.8", `flask [async] >=3, <4; python_version>'3.8'`))
+	want(t, "project", read, asked)
 }
