@@ -28,9 +28,9 @@ import (
 //	tmp.lock                       shared while a file in tmp is made and not yet locked
 //
 // Everything is written to tmp and renamed, so a reader sees the whole or nothing; two writers of
-// one name write the same content, or the later page wins. Downloads are synced before. All else
-// begins with its own checksum: what a power cut tore is noticed and made again, and waiting for
-// the disk several hundred times a resolution is saved.
+// one name write the same content, or the later page wins. Nothing waits for the disk: everything is
+// checked by its digest when it is read, so that what a power cut tore is noticed and made again, and
+// a resolution does not wait several hundred times.
 type cache struct {
 	dir string
 	// create makes a new file in a folder; tests replace it to have a full disk.
@@ -116,8 +116,7 @@ func (e localError) Unwrap() error { return e.error }
 // draft is a file being written; it disappears unless it is published.
 type draft struct {
 	*os.File
-	done    bool
-	checked bool // has its own checksum, and needs no sync
+	done bool
 }
 
 func (c *cache) draft() (*draft, error) {
@@ -151,14 +150,9 @@ func (d *draft) discard() {
 	}
 }
 
-// publish makes the draft appear under path, whole, and durable unless it is checked.
-func (d *draft) publish(path string, mode fs.FileMode) (err error) {
-	if !d.checked {
-		err = d.Sync()
-	}
-	if err == nil {
-		err = d.Chmod(mode)
-	}
+// publish makes the draft appear under path, whole.
+func (d *draft) publish(path string, mode fs.FileMode) error {
+	err := d.Chmod(mode)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o755)
 	}
@@ -172,13 +166,6 @@ func (d *draft) publish(path string, mode fs.FileMode) (err error) {
 		return localError{fmt.Errorf("writing to the index cache: %w", err)}
 	}
 	d.done = true
-	if d.checked {
-		return nil
-	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = dir.Sync() // a lost name after a power cut is only a cache miss
-		dir.Close()
-	}
 	return nil
 }
 
@@ -313,7 +300,6 @@ func (c *cache) put(kind, key string, e *entry, body []byte) error {
 	if err != nil {
 		return err
 	}
-	d.checked = true
 	defer d.discard()
 	if _, err := d.Write(append(head, '\n')); err != nil {
 		return err

@@ -69,6 +69,27 @@ func resolveLink(base *url.URL, href string) (*url.URL, bool) {
 	return nil, false
 }
 
+// plainURL tells whether href is what taking it apart and putting it together again would make of it:
+// an absolute https address of nothing but characters that mean themselves, as nearly all links of an
+// index are. It is no more than a short cut.
+func plainURL(href string) bool {
+	rest, ok := strings.CutPrefix(href, "https://")
+	slash := strings.IndexByte(rest, '/')
+	if !ok || slash <= 0 {
+		return false
+	}
+	for i := range len(rest) {
+		switch b := rest[i]; {
+		case b >= 'a' && b <= 'z', b >= '0' && b <= '9', b == '.', b == '-':
+		case i > slash && (b >= 'A' && b <= 'Z' || b == '_' || b == '/' && rest[i-1] != '/' || b == '~' || b == '+'):
+		case i == slash:
+		default:
+			return false
+		}
+	}
+	return !strings.Contains(rest, "/.")
+}
+
 func urlFilename(u *url.URL) string { return path.Base(u.Path) }
 
 // maxText bounds the free text of one file: its requires-python and why it was yanked.

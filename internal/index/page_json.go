@@ -133,11 +133,15 @@ func (f *jsonFile) link(base *url.URL) (link, bool) {
 	if f.Filename == "" || !safeFilename(f.Filename) {
 		return link{}, false
 	}
-	u, ok := resolveLink(base, f.URL)
-	if !ok {
-		return link{}, false
+	address := f.URL
+	if !plainURL(address) {
+		u, ok := resolveLink(base, f.URL)
+		if !ok {
+			return link{}, false
+		}
+		address = cleanURL(u).String()
 	}
-	l := link{filename: f.Filename, url: cleanURL(u).String(), yanked: f.Yanked.set, yankedReason: clip(f.Yanked.text)}
+	l := link{filename: f.Filename, url: address, yanked: f.Yanked.set, yankedReason: clip(f.Yanked.text)}
 	for name, value := range f.Hashes {
 		l.addHash(name, value)
 	}

@@ -213,3 +213,26 @@ func checkSane(t *testing.T, links []link) {
 		}
 	}
 }
+
+// TestPlainURL: the short cut changes no address.
+func TestPlainURL(t *testing.T) {
+	base, _ := url.Parse("https://index.example.org/simple/foo/")
+	plain := 0
+	for _, href := range []string{
+		"https://files.example.org/packages/0e/F9/x_y-1.0+local~1.tar.gz", "https://h/a", "https://h.example.org/a//b", "https://h/a/../b", "https://h/a/.b",
+		"https://H/a", "https://h:443/a", "https://u:p@h/a", "https://h/a%20b", "https://h/a b", "https://h/a?x=1", "https://h/a#f", "https://h", "https:///a",
+		"http://h/a", "/a", "../a", "https://h/\u00e4", "https://h/a/", "https://-/a", "https://./a", "https://h..x/a",
+	} {
+		if !plainURL(href) {
+			continue
+		}
+		plain++
+		u, ok := resolveLink(base, href)
+		if !ok || cleanURL(u).String() != href {
+			t.Errorf("%s is not plain: %v", href, u)
+		}
+	}
+	if plain < 2 {
+		t.Errorf("only %d are plain", plain)
+	}
+}
