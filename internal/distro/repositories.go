@@ -124,7 +124,7 @@ func (r *Repositories) ask(ctx context.Context, t target.Target, path string) (*
 // remembered is the answer of an earlier time.
 func remembered(t target.Target, kept answer, reason string) *Set {
 	s := NewSet(t, FromCache, kept.Revision, kept.RPMs)
-	s.Reason = fmt.Sprintf("%s; they were last asked on %s", reason, kept.Asked.Format(time.DateOnly))
+	s.Reason = fmt.Sprintf("as last seen on %s (%s)", kept.Asked.Format(time.DateOnly), reason)
 	return s
 }
 

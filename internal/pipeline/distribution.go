@@ -127,7 +127,7 @@ func (p *Pipeline) noteOrigin(set *distro.Set) {
 	case distro.FromTable:
 		p.warn("resolve", fmt.Sprintf("what %s has is taken from the table shipped with ReqPM (%s), which is not complete: %s", p.cfg.Target.Name, set.Revision, set.Reason))
 	case distro.FromCache:
-		p.warn("resolve", fmt.Sprintf("what %s has is as last seen: %s", p.cfg.Target.Name, set.Reason))
+		p.warn("resolve", fmt.Sprintf("what %s has is taken %s", p.cfg.Target.Name, set.Reason))
 	default:
 		p.report(Event{Event: "note", Stage: "resolve", Message: fmt.Sprintf("%s provides %d Python distributions", p.cfg.Target.Name, len(set.Packages))})
 	}
@@ -449,6 +449,26 @@ func (p *Pipeline) useDistribution(lock *Lock) {
 		}
 	}
 	lock.Replaces = p.replaced(lock)
+	for _, text := range p.besides(lock) {
+		p.warn("resolve", text)
+	}
+}
+
+// besides finds the packages of a lock that the system's own Python has from an RPM of another
+// name: dnf refuses to install both, as they hold the same files.
+func (p *Pipeline) besides(lock *Lock) []string {
+	t := p.cfg.Target
+	if !t.Python.Default {
+		return nil
+	}
+	var list []string
+	for _, l := range lock.Packages {
+		has, ok := p.distribution.set.Distribution(l.Name)
+		if own := rpmname.Package(t, l.Name); ok && l.reused == nil && has.RPM.Name != own {
+			list = append(list, fmt.Sprintf("%s cannot be installed where the distribution's %s is: both hold %s (%s and %s)", own, has.RPM.Name, l.Name, l.Version, has.Version))
+		}
+	}
+	return list
 }
 
 // Refused is why a lock can be looked at, but not be built: it replaces packages of the system's

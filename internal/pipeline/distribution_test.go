@@ -236,6 +236,17 @@ func TestSystemPackagesAreNotReplaced(t *testing.T) {
 	other.plan(t, "leaf>=1.5")
 }
 
+// The distribution calls dnspython's RPM python3-dns.
+func TestAnotherNameForTheSameFiles(t *testing.T) {
+	other := rpmOf("3.9", "python3-", "leaf", "1.2")
+	other.Name = "python3-leaves"
+	l := distroLine(t, systemPython(t), func(c *Config) { c.Distribution.Provider = &distrofake.Provider{RPMs: []distro.RPM{other}} })
+	l.plan(t, "leaf>=1.5")
+	if w := l.events.of("warning"); len(w) != 1 || !strings.Contains(w[0].Message, "python3-leaf cannot be installed where the distribution's python3-leaves is") {
+		t.Errorf("warnings: %v", w)
+	}
+}
+
 func TestNothingKnownOfTheDistribution(t *testing.T) {
 	unknown := &distrofake.Provider{Err: fmt.Errorf("%w of el9: no route", distro.ErrUnknown)}
 	l := distroLine(t, newWorkshop(t, 1), func(c *Config) { c.Distribution.Provider = unknown })
