@@ -28,6 +28,9 @@ var examples = map[string]example{
 		universe: "cryptography 49.0.0:\n cryptography 50.0.0:\n pyopenssl 26.1.0: cryptography<50,>=46",
 		roots:    "pyopenssl==26.1.0\ncryptography==50.0.0\n-o cryptography==50.0.0\n-o mistyped==1",
 	},
+	"override that nothing fits": {
+		universe: "app 1.0: lib>=2\n lib 1.0:\n lib 2.0:\n lib 2.1:", roots: "app\n-o lib==3.0",
+	},
 	"another Python": {
 		universe: `greenlet 2.0.2:
 			greenlet 3.0rc3:

@@ -129,6 +129,9 @@ func origins(leaves []*incompat) []Origin {
 	at := map[[3]*variable]Origin{}
 	newest := map[[3]*variable]int{} // one origin for all versions that need the same package
 	for _, l := range leaves {
+		if l.by != nil {
+			own = append(own, l.by.Origin)
+		}
 		switch {
 		case l.origin != nil:
 			own = append(own, *l.origin)

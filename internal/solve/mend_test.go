@@ -186,7 +186,7 @@ func TestEveryChangeWorksAndNoneIsMissed(t *testing.T) {
 	})
 	t.Log(counts)
 	for _, kind := range []ChangeKind{Relax, OtherPython, OverrideOne, DropOne} {
-		if counts[kind] == 0 {
+		if counts[kind] == 0 && !testing.Short() {
 			t.Errorf("the universes do not test %s", kind)
 		}
 	}

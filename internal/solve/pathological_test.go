@@ -171,6 +171,15 @@ func BenchmarkPathological(b *testing.B) {
 	}
 }
 
+func BenchmarkPins(b *testing.B) {
+	u, req := application(b, 2200, false)
+	for b.Loop() {
+		if _, err := Solve(b.Context(), u, req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // application is a home-automation-size file: n pinned requirements, all of one set, with the
 // dependencies among them; wrong spoils one pin.
 func application(t testing.TB, n int, wrong bool) (*universe, Request) {
@@ -201,7 +210,7 @@ func TestApplicationsWithThousandsOfPins(t *testing.T) {
 		took := time.Since(began)
 		runtime.ReadMemStats(&after)
 		t.Logf("%d requirements in %s, %d MB allocated, %d packages, %v", len(req.Roots), took, (after.TotalAlloc-before.TotalAlloc)>>20, len(sol.Packages), err)
-		if took > 15*time.Second {
+		if took > 60*time.Second { // a second or two on a quiet machine; this is for loaded ones, with -race
 			t.Errorf("took %s", took)
 		}
 		if after.TotalAlloc-before.TotalAlloc > 500<<20 {
