@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,9 +165,9 @@ func (page *projectPage) filesIf(v pep440.Version, wanted func(index.File) bool)
 	return files
 }
 
-// foreignWheel is a wheel of the version for another CPython 3 on the target's architecture, nil
-// when there is none. What it requires is what the sdist would answer: requirements that hang on
-// the Python say so in markers.
+// foreignWheel is a wheel of the version for another CPython 3, of the target's architecture
+// before others, and Linux before other systems; nil when there is none. What it requires is what
+// the sdist would answer: requirements that hang on Python or system say so in markers.
 func (page *projectPage) foreignWheel(v pep440.Version) *index.File {
 	page.mu.Lock()
 	defer page.mu.Unlock()
@@ -175,13 +176,22 @@ func (page *projectPage) foreignWheel(v pep440.Version) *index.File {
 	}
 	wheels := page.filesIf(v, func(f index.File) bool {
 		return f.Kind == index.Wheel &&
-			slices.ContainsFunc(f.Wheel.Python, func(py string) bool { return strings.HasPrefix(py, "cp3") || strings.HasPrefix(py, "py3") }) &&
-			slices.ContainsFunc(f.Wheel.Platform, func(p string) bool { return platformFits(p, page.target.Arch) })
+			slices.ContainsFunc(f.Wheel.Python, func(py string) bool { return strings.HasPrefix(py, "cp3") || strings.HasPrefix(py, "py3") })
 	})
 	if len(wheels) == 0 {
 		return nil
 	}
-	return &wheels[0]
+	far := func(f index.File) int {
+		switch {
+		case slices.ContainsFunc(f.Wheel.Platform, func(p string) bool { return platformFits(p, page.target.Arch) }):
+			return 0
+		case slices.ContainsFunc(f.Wheel.Platform, func(p string) bool { return strings.Contains(p, "linux") }):
+			return 1
+		}
+		return 2
+	}
+	nearest := slices.MinFunc(wheels, func(a, b index.File) int { return cmp.Compare(far(a), far(b)) })
+	return &nearest
 }
 
 // Candidates implements solve.Source.
@@ -226,8 +236,9 @@ func (c *candidates) Extras(ctx context.Context, name string, v pep440.Version) 
 
 // Metadata finds out what a version says of itself, in the cheapest way that can be
 // trusted: a wheel's metadata file, the few bytes of a wheel of the target's own that hold it, an
-// sdist's static PKG-INFO, a wheel for another Python, and at last the sdist's own build hooks: an
-// old release of scikit-image compiles for minutes before it answers. The order depends on what the
+// sdist's static PKG-INFO, a wheel for another Python or system, and at last the sdist's own build hooks:
+// an old release of scikit-image compiles for minutes before it answers, and gssapi answers only
+// where Kerberos is. The order depends on what the
 // index has and never on what is cached: the same index gives the same answer. Where a wheel
 // answered for an sdist, the plan compares the two.
 func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version) (metadata.Metadata, error) {
