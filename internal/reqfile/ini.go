@@ -36,17 +36,11 @@ type iniSection struct {
 // iniFile is a file as Python's configparser reads it, without interpolation.
 type iniFile struct {
 	sections []*iniSection
+	byName   map[string]*iniSection
 }
 
 // section is nil when there is none of that name.
-func (f iniFile) section(name string) *iniSection {
-	for _, s := range f.sections {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
+func (f iniFile) section(name string) *iniSection { return f.byName[name] }
 
 // get is nil-safe; ok is false for a key that is not there.
 func (s *iniSection) get(key string) (v iniValue, ok bool) {
@@ -60,7 +54,7 @@ func (s *iniSection) get(key string) (v iniValue, ok bool) {
 // parseINI takes what configparser would refuse, too: it is for whoever uses the
 // file to refuse it. Keys are in lower case, a repeated section goes on.
 func parseINI(text string) iniFile {
-	var f iniFile
+	f := iniFile{byName: map[string]*iniSection{}}
 	var section *iniSection
 	key, number := "", 0
 	for text != "" {
@@ -80,6 +74,7 @@ func parseINI(text string) iniFile {
 			if section = f.section(name); section == nil {
 				section = &iniSection{name: name, line: number, values: map[string]iniValue{}}
 				f.sections = append(f.sections, section)
+				f.byName[name] = section
 			}
 			key = ""
 		case section != nil:

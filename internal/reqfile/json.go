@@ -38,6 +38,7 @@ func parseJSON(data []byte) (*node, error) {
 type jsonWalker struct {
 	dec      *json.Decoder
 	newlines []int
+	values   int
 }
 
 // line is that of the last token read.
@@ -46,8 +47,8 @@ func (j *jsonWalker) line() int {
 }
 
 func (j *jsonWalker) value(depth int) (*node, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("%w: values more than %d deep", ErrTooLarge, maxDepth)
+	if j.values++; depth > maxDepth || j.values > maxValues {
+		return nil, fmt.Errorf("%w: more than %d values, or values more than %d deep", ErrTooLarge, maxValues, maxDepth)
 	}
 	token, err := j.dec.Token()
 	if err != nil {

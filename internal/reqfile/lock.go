@@ -19,6 +19,8 @@ type lockFile struct {
 	doc  table
 	lock Lock
 	as   role
+
+	manifest map[string]bool // of uv.lock: the projects of its workspace, by PEP 503 name
 }
 
 // openLock parses a TOML lock; nil when that failed, or when the project beside
@@ -191,7 +193,7 @@ func (l *lockFile) require(p Pin, extras []string) {
 // hash adds "sha256:…" to list, each once; weak and unknown kinds are left out.
 func addHash(list []string, text string) []string {
 	h, err := checkHash(text)
-	if err != nil || slices.Contains(list, h) {
+	if err != nil || len(list) > maxHashes || slices.Contains(list, h) { // the list is refused when the pin is kept
 		return list
 	}
 	return append(list, h)

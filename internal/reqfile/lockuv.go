@@ -30,6 +30,12 @@ func (r *reader) parseUVLock(ctx context.Context, loc location, data []byte, as 
 	}
 	l.requiresPython(l.doc.at("requires-python"), l.doc.str("requires-python"))
 	var members []table
+	l.manifest = map[string]bool{}
+	if names := l.doc.n.get("manifest", "members"); names.isArray() {
+		for _, m := range names.items {
+			l.manifest[pep508.NormalizeName(m.text)] = true
+		}
+	}
 	for _, p := range l.doc.tables("package") {
 		if l.stopped(ctx) {
 			return
@@ -65,9 +71,7 @@ func (l *lockFile) uvPackage(p table) (member bool) {
 		}
 		pin.Direct = &Requirement{Path: inside, Editable: kind == "editable"}
 	}
-	if member || l.isManifestMember(pin.Name) {
-		member = true
-	}
+	member = member || l.manifest[pep508.NormalizeName(pin.Name)]
 	var err error
 	switch {
 	case source.str("registry") != "":
@@ -110,19 +114,6 @@ func (l *lockFile) uvPackage(p table) (member bool) {
 func (l *lockFile) outside(at Position, name string, err error) {
 	l.lock.Complete = false
 	l.warn(at, "%s is left out: %v", name, err)
-}
-
-func (l *lockFile) isManifestMember(name string) bool {
-	members := l.doc.n.get("manifest", "members")
-	if !members.isArray() {
-		return false
-	}
-	for _, m := range members.items {
-		if m.isString() && pep508.NormalizeName(m.text) == pep508.NormalizeName(name) {
-			return true
-		}
-	}
-	return false
 }
 
 // uvForks keeps the pin with the environments it is for. uv names them where a

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
@@ -63,7 +62,10 @@ func (p *pyproject) poetryExtras(t table) map[string]bool {
 	if p.extras.at.File == "" {
 		p.extras.at = t.at("extras")
 	}
-	names := map[string]bool{}
+	names, known := map[string]bool{}, map[string]bool{}
+	for _, name := range t.n.get("dependencies").names() {
+		known[pep508.NormalizeName(name)] = true
+	}
 	for _, extra := range extras.n.names() {
 		if !p.wants(p.req.Extras, extra) {
 			continue
@@ -75,17 +77,13 @@ func (p *pyproject) poetryExtras(t table) map[string]bool {
 				p.fail(Position{p.file, n.line}, n.text, err)
 				continue
 			}
-			if t.n.get("dependencies") != nil && !p.poetryHas(t.n.get("dependencies"), req.Key()) {
+			if !known[req.Key()] {
 				p.fail(Position{p.file, n.line}, n.text, errors.New("the extra names a package that is no dependency"))
 			}
 			names[req.Key()] = true
 		}
 	}
 	return names
-}
-
-func (p *pyproject) poetryHas(deps *node, key string) bool {
-	return slices.ContainsFunc(deps.names(), func(name string) bool { return pep508.NormalizeName(name) == key })
 }
 
 // poetryDependency reads name = "^1.2", name = { … }, or an array of such tables.

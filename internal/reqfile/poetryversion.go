@@ -14,6 +14,10 @@ import (
 // each all PEP 440 clauses must hold. "^1.2 || 3.*" is {{>=1.2, <2}, {==3.*}}.
 // None stands for every version.
 func poetryClauses(text string) ([][]pep440.Clause, error) {
+	const longest = 2000
+	if len(text) > longest {
+		return nil, fmt.Errorf("%w: a version constraint of more than %d bytes", ErrTooLarge, longest)
+	}
 	var all [][]pep440.Clause
 	for alternative := range strings.SplitSeq(strings.ReplaceAll(text, "||", "|"), "|") {
 		clauses, err := poetryAlternative(alternative)

@@ -204,6 +204,18 @@ type pyReader struct {
 	tokens []pyToken
 	pos    int
 	names  map[string]*node // names bound to literals
+
+	closing map[int]int // where a square bracket closes
+	copied  int         // by joining values, which names of names could do without end
+}
+
+// maxCopied bounds what is joined in one file.
+const maxCopied = 4 << 20
+
+// join notes that so much is copied; false when it is too much.
+func (p *pyReader) join(size int) bool {
+	p.copied += size
+	return p.copied <= maxCopied
 }
 
 func (p *pyReader) is(i int, text string) bool {
@@ -234,10 +246,10 @@ func (p *pyReader) expression(depth int) (*node, bool) {
 		switch {
 		case value.isArray() && right.isArray():
 			value = &node{kind: unstable.Array, line: value.line, items: slices.Concat(value.items, right.items)}
-			ok = len(value.items) <= maxRequirements
+			ok = p.join(len(value.items))
 		case value.isString() && right.isString():
 			value = &node{kind: unstable.String, line: value.line, text: value.text + right.text}
-			ok = len(value.text) <= maxTextBytes
+			ok = p.join(len(value.text))
 		default:
 			ok = false
 		}
@@ -291,7 +303,7 @@ func (p *pyReader) sequence(depth int) (*node, bool) {
 		switch {
 		case !ok:
 			return nil, false
-		case starred && item.isArray():
+		case starred && item.isArray() && p.join(len(item.items)):
 			list.items = append(list.items, item.items...)
 		case starred:
 			return nil, false

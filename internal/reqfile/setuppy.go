@@ -166,6 +166,7 @@ func (c setupCall) str(name string) string {
 // as they are literals or names that the module binds once, to literals.
 func readSetupCall(text string) setupCall {
 	p := &pyReader{tokens: pyTokens(text), names: map[string]*node{}}
+	p.closeBrackets()
 	p.bindNames()
 	call := setupCall{arguments: map[string]pyArgument{}}
 	for i, t := range p.tokens {
@@ -206,7 +207,13 @@ func (p *pyReader) arguments(call *setupCall) {
 				value = nil
 			}
 			end := p.argumentEnd(start)
-			call.arguments[p.tokens[start].text] = pyArgument{line: line, value: value, file: p.fileNamed(start, end)}
+			argument, name := pyArgument{line: line, value: value}, p.tokens[start].text
+			if value == nil && strings.HasSuffix(name, "_requires") {
+				argument.file = p.fileNamed(start, end)
+			}
+			if _, twice := call.arguments[name]; !twice {
+				call.arguments[name] = argument
+			}
 		}
 		p.pos = p.argumentEnd(start)
 		if p.is(p.pos, ",") {
@@ -272,12 +279,23 @@ func (p *pyReader) bindNames() {
 
 // assignsItem tells whether name[…] is assigned to.
 func (p *pyReader) assignsItem(open int) bool {
-	for i := open + 1; i < len(p.tokens); i++ {
-		if p.is(i, "]") && p.tokens[i].depth == p.tokens[open].depth {
-			return p.is(i+1, "=") || p.is(i+1, "+=") || p.is(i+1, ".") || p.is(i+1, "|=")
+	i := p.closing[open]
+	return i > 0 && (p.is(i+1, "=") || p.is(i+1, "+=") || p.is(i+1, ".") || p.is(i+1, "|="))
+}
+
+// closeBrackets finds where each square bracket closes.
+func (p *pyReader) closeBrackets() {
+	p.closing = map[int]int{}
+	var open []int
+	for i := range p.tokens {
+		switch {
+		case p.is(i, "["):
+			open = append(open, i)
+		case p.is(i, "]") && len(open) > 0:
+			p.closing[open[len(open)-1]] = i
+			open = open[:len(open)-1]
 		}
 	}
-	return false
 }
 
 // whole evaluates the expression at pos, which must be the whole argument.

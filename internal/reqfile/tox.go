@@ -15,6 +15,7 @@ type toxFile struct {
 	ini    iniFile
 	prefix string // of section names: "tox:" in setup.cfg
 	offset int    // lines before the text in its file
+	read   int    // lines so far, those of other sections each time they are taken
 }
 
 func newToxFile(r *reader, loc location, text, prefix string) *toxFile {
@@ -125,6 +126,9 @@ func splitOutsideBraces(text string) []string {
 // expandBraces turns py{39,310}-{a,b} into every combination, up to a bound.
 func expandBraces(word string) []string {
 	const most = 1000
+	if len(word) > most {
+		return nil
+	}
 	words := []string{""}
 	for word != "" {
 		before, rest, found := strings.Cut(word, "{")
@@ -153,12 +157,17 @@ func (x *toxFile) lines(v iniValue, factors map[string]bool, depth int) []iniLin
 	for _, l := range v.lines {
 		text := strings.TrimFunc(stripComment(l.text), isSpace)
 		l.number += x.offset
+		x.read++
 		if strings.HasPrefix(text, "{[") && strings.HasSuffix(text, "}") {
 			section, key, _ := strings.Cut(strings.TrimSuffix(text[2:], "}"), "]")
 			from, ok := x.section(section).get(strings.ToLower(key))
 			switch {
 			case depth > maxDepth:
 				x.fail(Position{x.loc.path, l.number}, text, ErrLoop)
+				return list
+			case x.read > maxRequirements:
+				x.fail(Position{x.loc.path, l.number}, text, fmt.Errorf("%w: more than %d lines out of sections that take each other's", ErrTooLarge, maxRequirements))
+				return list
 			case !ok:
 				x.fail(Position{x.loc.path, l.number}, text, fmt.Errorf("there is no %s in [%s]", quote(key), section))
 			default:
