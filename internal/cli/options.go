@@ -166,15 +166,7 @@ func (a *app) stateDir() (string, error) {
 	return dir, nil
 }
 
-// findTarget looks a target up among the user's own, the shipped ones and this machine.
-func (a *app) findTarget(ctx context.Context, name string) (target.Target, error) {
-	own, err := a.ownTargets()
-	if err != nil {
-		return target.Target{}, err
-	}
-	return target.Find(ctx, name, own...)
-}
-
+// ownTargets are those of the user's own file.
 func (a *app) ownTargets() ([]target.Target, error) {
 	path := a.global.targets
 	if path == "" {

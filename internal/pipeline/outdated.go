@@ -62,10 +62,7 @@ const (
 // resolves when everything else may change. Pins of the project's lock files and a lock that is
 // followed do not count: they are what would be renewed. Many packages at once.
 func (p *Pipeline) Outdated(ctx context.Context, prepared *Prepared) ([]Outdated, error) {
-	request, err := p.request(prepared.in)
-	if err != nil {
-		return nil, err
-	}
+	request := p.request(prepared.in)
 	request.Prefer = map[string]pep440.Version{}
 	for _, l := range prepared.Lock.Packages {
 		if v, err := pep440.Parse(l.Version); err == nil {

@@ -108,10 +108,7 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 	if err := p.checkPython(in); err != nil {
 		return nil, err
 	}
-	request, err := p.request(in)
-	if err != nil {
-		return nil, err
-	}
+	request := p.request(in)
 	solution, reused, err := p.solveReusing(ctx, in, request)
 	if err != nil {
 		return nil, p.mend(ctx, request, p.misfit(p.explainHeldBack(err)))
@@ -146,9 +143,8 @@ func (p *Pipeline) Resolve(ctx context.Context, in Input) (*Lock, error) {
 }
 
 // request is the problem as the solver gets it.
-func (p *Pipeline) request(in Input) (solve.Request, error) {
-	roots, err := p.roots(in)
-	return solve.Request{Roots: roots, Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.keptVersions()}, err
+func (p *Pipeline) request(in Input) solve.Request {
+	return solve.Request{Roots: p.roots(in), Env: p.cfg.Target.Env(), Pre: in.Set.Options.Pre, Overrides: p.overrides(in.Set), KeepUnknown: true, Prefer: p.keptVersions()}
 }
 
 // overrides are what the command line says counts, and what the project's files say of other names.
@@ -232,7 +228,7 @@ func (p *Pipeline) checkPython(in Input) error {
 }
 
 // roots turns the user's requirements into the solver's, with what the project itself needs.
-func (p *Pipeline) roots(in Input) ([]solve.Root, error) {
+func (p *Pipeline) roots(in Input) []solve.Root {
 	var roots []solve.Root
 	var extras []string // of the project itself that its own files ask for: "-e .[web]"
 	add := func(list []reqfile.Requirement, constraint bool) {
@@ -256,7 +252,7 @@ func (p *Pipeline) roots(in Input) ([]solve.Root, error) {
 			}
 		}
 	}
-	return roots, nil
+	return roots
 }
 
 func edgesByTarget(edges []solve.Edge) map[string][]solve.Edge {

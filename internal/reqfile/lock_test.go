@@ -499,6 +499,7 @@ func TestLockErrors(t *testing.T) {
 		"no uv version":    {"uv.lock", "", ErrFormat, []string{"(none)"}},
 		"uv without root":  {"uv.lock", "version = 1\n[[package]]\nname='a'\nversion='1'\nsource={registry='https://x.example'}\n", nil, []string{"names no project"}},
 		"another tool's":   {"Cargo.lock", "version = 4\n", ErrFormat, []string{"Cargo.lock:", "known locks are uv.lock"}},
+		"poetry folder":    {"poetry.lock", "[[package]]\nname = 'a'\nversion = '1'\n[package.source]\ntype = 'git'\nurl = 'https://git.example.org/a.git'\nresolved_reference = '0123456789abcdef0123456789abcdef01234567'\nsubdirectory = '../../etc'\n[metadata]\nlock-version = '2.1'\n", ErrOutside, []string{"poetry.lock:8:", "../../etc"}},
 		"poetry version":   {"poetry.lock", "[metadata]\nlock-version = '3.0'\n", ErrFormat, []string{"poetry.lock:2:", "3.0"}},
 		"pdm version":      {"pdm.lock", "[metadata]\nlock_version = '5.0'\n", ErrFormat, []string{"pdm.lock:2:", "5.0"}},
 		"pylock version":   {"pylock.toml", "lock-version = '2.0'\n", ErrFormat, []string{"pylock.toml:1:", "2.0"}},

@@ -130,6 +130,10 @@ func (l *lockFile) poetryMarkers(p table, groups []string) (*pep508.Marker, bool
 // poetrySource reads [package.source].
 func (l *lockFile) poetrySource(s table, pin *Pin) bool {
 	sub, err := cleanSubdirectory(s.str("subdirectory"))
+	if err != nil {
+		l.fail(s.at("subdirectory"), pin.Name, err)
+		return false
+	}
 	var q Requirement
 	switch kind := s.str("type"); kind {
 	case "":
