@@ -9,6 +9,10 @@
 // value "asked for"; what it needs are statements about foo's version and
 // foo[bar] together, so base and extra can never differ in version.
 //
+// Solve gives the set or a Conflict; Mend then finds, by solving again, the single changes
+// that would have made one. Check holds a set against the request without any of
+// the solver's conclusions. docs/resolution.md tells people what they see of it.
+//
 // The package does no I/O of its own: candidates and requirements come from a
 // Source, fetched ahead by a few goroutines. The result depends on what the
 // Source answers, never on when.
