@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -119,24 +120,45 @@ func targetNames(lock *lockfile.File) []string {
 
 // lockText reads the lock: the file named, or that of the project. A project that is no folder is checked out
 // for it, and its commit becomes the one that the command is about.
-func (a *app) lockText(ctx context.Context, o *projectOptions, where string) (string, []byte, error) {
-	path := o.lockPath
-	if path == inProject {
-		path = filepath.Join(where, lockfile.Name)
-		if _, err := os.Stat(where); where != "" && err != nil {
-			checkout, err := a.checkout(ctx, o, where)
-			if err != nil {
-				return "", nil, err
-			}
-			o.ref = checkout.Commit
-			path = filepath.Join(checkout.Dir, lockfile.Name)
+func (a *app) lockText(ctx context.Context, o *projectOptions, where string) (path string, text []byte, err error) {
+	switch {
+	case o.lockPath != inProject:
+		path = o.lockPath
+		text, err = os.ReadFile(path)
+	case where != "" && !isFolder(where):
+		checkout, failed := a.checkout(ctx, o, where)
+		if failed != nil {
+			return "", nil, failed
 		}
+		o.ref = checkout.Commit
+		path = filepath.Join(checkout.Dir, lockfile.Name)
+		text, err = readInside(checkout.Dir, lockfile.Name)
+	default:
+		path = filepath.Join(where, lockfile.Name)
+		text, err = readInside(cmp.Or(where, "."), lockfile.Name)
 	}
-	text, err := os.ReadFile(path)
 	if err != nil {
 		return path, nil, usagef("--locked: %w; 'reqpm lock' makes one", err)
 	}
 	return path, text, nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// readInside reads a file of a project: one that lies in it, whatever links it has.
+func readInside(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s is no file", filepath.Join(dir, name)))
+	}
+	return root.ReadFile(name)
 }
 
 func (a *app) checkout(ctx context.Context, o *projectOptions, where string) (source.Checkout, error) {
