@@ -30,13 +30,29 @@ func BenchmarkWarmPage(b *testing.B) {
 	if err := c.cache.put("pages", address, &entry{Type: typeJSON, Base: address}, page); err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(page)))
-	b.ReportAllocs()
-	for b.Loop() {
-		c.memo = memo{}
-		files, err := c.Files(context.Background(), "foo")
-		if err != nil || len(files) != 4000 {
-			b.Fatal(len(files), err)
+	// Opened is what resolving needs of nearly all of a page; unpacked is every file of it.
+	b.Run("opened", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			c.memo = memo{}
+			p, err := c.Project(context.Background(), "foo")
+			if err != nil || len(p.Releases()) != 1000 {
+				b.Fatal(err)
+			}
+			for _, r := range p.Releases() {
+				for range r.Briefs() {
+				}
+			}
 		}
-	}
+	})
+	b.Run("unpacked", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			c.memo = memo{}
+			files, err := c.Files(context.Background(), "foo")
+			if err != nil || len(files) != 4000 {
+				b.Fatal(len(files), err)
+			}
+		}
+	})
 }

@@ -173,14 +173,17 @@ func tagsOf(text string) WheelTags {
 // answers zeros.
 type unpacker struct {
 	s   string
+	at  int // moves alone, which costs the garbage collector nothing
 	bad bool
 }
 
+func (u *unpacker) left() int { return len(u.s) - u.at }
+
 func (u *unpacker) number() uint64 {
 	var n uint64
-	for shift := 0; shift < 64 && len(u.s) > 0; shift += 7 {
-		b := u.s[0]
-		u.s = u.s[1:]
+	for shift := 0; shift < 64 && u.at < len(u.s); shift += 7 {
+		b := u.s[u.at]
+		u.at++
 		n |= uint64(b&0x7f) << shift
 		if b < 0x80 {
 			return n
@@ -190,16 +193,16 @@ func (u *unpacker) number() uint64 {
 	return 0
 }
 
-func (u *unpacker) fail() { u.s, u.bad = "", true }
+func (u *unpacker) fail() { u.at, u.bad = len(u.s), true }
 
 func (u *unpacker) bytes(n uint64) string {
-	if n > uint64(len(u.s)) {
+	if n > uint64(u.left()) {
 		u.fail()
 		return ""
 	}
-	text := u.s[:n]
-	u.s = u.s[n:]
-	return text
+	begin := u.at
+	u.at += int(n)
+	return u.s[begin:u.at]
 }
 
 func (u *unpacker) text() string { return u.bytes(u.number()) }
@@ -207,7 +210,7 @@ func (u *unpacker) text() string { return u.bytes(u.number()) }
 // count reads how many of something follow, each of at least one byte.
 func (u *unpacker) count() int {
 	n := u.number()
-	if n > uint64(len(u.s)) {
+	if n > uint64(u.left()) {
 		u.fail()
 		return 0
 	}
@@ -310,9 +313,9 @@ func unpackProject(packed string) (*Project, bool) {
 				p.tags[r.tags] = tagsOf(p.texts[r.tags])
 			}
 		}
-		if each.bad || each.s != "" {
+		if each.bad || each.left() > 0 {
 			return nil, false
 		}
 	}
-	return p, !u.bad && u.s == ""
+	return p, !u.bad && u.left() == 0
 }

@@ -45,9 +45,13 @@ func (p *Project) Releases() []Release { return p.releases }
 
 // Files unpacks every file that is not held back, oldest version first.
 func (p *Project) Files() []File {
-	var files []File
+	n := 0
 	for _, r := range p.releases {
-		files = append(files, r.Files()...)
+		n += r.files
+	}
+	files := make([]File, 0, n)
+	for _, r := range p.releases {
+		files = r.appendFiles(files)
 	}
 	return files
 }
@@ -83,9 +87,10 @@ func (r Release) Briefs() iter.Seq[Brief] {
 }
 
 // Files unpacks the files that are not held back, sdists first.
-func (r Release) Files() []File {
+func (r Release) Files() []File { return r.appendFiles(nil) }
+
+func (r Release) appendFiles(files []File) []File {
 	p := r.project
-	var files []File
 	for rec := range r.each() {
 		f := File{
 			Name: p.Name, Index: p.index, Filename: rec.filename, Kind: SDist, URL: p.prefix + rec.url, Size: rec.size,

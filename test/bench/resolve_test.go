@@ -22,7 +22,8 @@ import (
 //	REQPM_SET=SET REQPM_RECORDING=RECORDING REQPM_PYTHON=3.12 REQPM_UV=/path/to/uv [REQPM_PIP=/path/to/pip] \
 //	    go test ./test/bench -run XXX -bench Resolve -benchtime 3x -timeout 1h -v
 //
-// SET is a folder with a requirements.txt, and constraints.txt where there are any. For REQPM_RECORDING=index
+// A recording has what reqpm read. Another resolver may want to see more, and then fails on it: pinned sets
+// hold them together. SET is a folder with a requirements.txt, and constraints.txt where there are any. For REQPM_RECORDING=index
 // the real index is asked (the one that REQPM_INDEX names, else everybody's own default).
 func BenchmarkResolve(b *testing.B) {
 	set, recording, python, uv := os.Getenv("REQPM_SET"), os.Getenv("REQPM_RECORDING"), os.Getenv("REQPM_PYTHON"), os.Getenv("REQPM_UV")
@@ -120,7 +121,8 @@ func (c *contest) run(name, program string, args ...string) float64 {
 	err := cmd.Run()
 	took := time.Since(begin)
 	if err != nil {
-		c.b.Errorf("%s: %v\n%s", name, err, strings.TrimSpace(trouble.String()))
+		text := strings.TrimSpace(trouble.String())
+		c.b.Errorf("%s: %v\n%.1000s", name, err, text) // explanations can have a thousand lines
 	}
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
