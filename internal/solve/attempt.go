@@ -251,7 +251,8 @@ func (a *attempt) changed(v *variable) {
 
 // choose picks the package to decide next, nil when nothing is open: whatever has
 // one value left, then packages that clash often, then the user's own by name, then
-// by distance from the user and number of versions left. Names settle ties, so that
+// by distance from the user and number of versions left, and at last those that kept
+// others from being taken (see blame). Names settle ties, so that
 // the order of the input does not matter.
 //
 // The user's own go by name and not by number of versions, since who goes first gets
@@ -274,6 +275,9 @@ func (a *attempt) choose() *variable {
 		}
 		if v.conflicts >= 5 {
 			rank[1] = -1
+		}
+		if v.late {
+			rank[1] = 1
 		}
 		if best == nil || less(rank, bestRank, v, best) {
 			best, bestRank = v, rank
@@ -323,11 +327,46 @@ func (a *attempt) decide(v *variable) error {
 	a.changed(v)
 	for _, c := range said {
 		if a.clashes(c, v) {
-			return a.widenTogether(c, v)
+			if err := a.widenTogether(c, v); err != nil {
+				return err
+			}
+			a.blame(c, v)
+			return nil
 		}
 	}
 	a.trail.decide(v, value)
 	return nil
+}
+
+// maxBlocked is how many versions of one package another may rule out before it has to wait.
+const maxBlocked = 5
+
+// blame counts whose chosen version keeps v from being taken. Whoever rules out version after
+// version gives way: its choice is taken back, and it is decided after all others. Otherwise one
+// new release that nothing admits yet (python-dateutil 3 beside botocore) would have a package with
+// thousands of versions stepped back to its first years, one question to the index each.
+func (a *attempt) blame(c *incompat, v *variable) {
+	if a.mode.known {
+		return
+	}
+	for _, t := range c.terms {
+		d := t.v
+		if d.base == v.base || d.decided == 0 || d.late || !d.hadChoice() {
+			continue
+		}
+		if v.blocked == nil {
+			v.blocked = map[*variable]int{}
+		}
+		if v.blocked[d]++; v.blocked[d] < maxBlocked {
+			continue
+		}
+		d.late = true
+		a.backTo(d.at.level - 1)
+		for _, w := range a.vars { // what was concluded above and holds here as well is found again
+			a.changed(w)
+		}
+		return
+	}
 }
 
 // lookFurther fetches versions ahead in a row when a package is stepped back again and again:

@@ -29,6 +29,17 @@ func TestSolve(t *testing.T) {
 			roots:    "redis\ncelery", want: "celery=3.0 kombu=1.0 redis=1.0",
 		},
 		{
+			name: "who rules out version after version gives way",
+			universe: "boto 1.0:\n boto 1.1: date<3\n boto 1.2: date<3\n boto 1.3: date<3\n boto 1.4: date<3\n boto 1.5: date<3\n boto 1.6: date<3\n" +
+				" s3 1.0: boto\n date 2.0:\n date 3.0:",
+			roots: "date\ns3", want: "boto=1.6 date=2.0 s3=1.0",
+		},
+		{
+			name:     "but not at once: a release or two back is what is expected",
+			universe: "boto 1.0:\n boto 1.1: date<3\n boto 1.2: date<3\n s3 1.0: boto\n date 2.0:\n date 3.0:",
+			roots:    "date\ns3", want: "boto=1.0 date=3.0 s3=1.0",
+		},
+		{
 			name:     "constraint restricts but does not ask",
 			universe: "a 1.0:\n a 2.0:\n b 1.0:",
 			roots:    "a\n-c a<2\n-c b==1.0", want: "a=1.0",

@@ -27,6 +27,8 @@ type variable struct {
 	extras    map[string]*variable
 	depth     int // requirements between the roots and this package
 	conflicts int
+	blocked   map[*variable]int // versions ruled out by what somebody else was decided to be
+	late      bool              // decided last, see blame
 	queued    bool
 	tries     int // versions decided on that were not looked at before
 	fetched   int // the tries for which versions were fetched ahead
@@ -38,6 +40,17 @@ func (v *variable) label() string {
 		return v.name
 	}
 	return v.name + "[" + v.extra + "]"
+}
+
+// hadChoice tells whether the decision could have been another.
+func (v *variable) hadChoice() bool {
+	before := v.full
+	for i, s := range v.steps {
+		if s == v.at && i > 0 {
+			before = v.steps[i-1].cum
+		}
+	}
+	return before.count() > 1
 }
 
 func (v *variable) wanted() bool { return !v.cur.has(none) }
