@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -95,7 +96,7 @@ func Differences(ctx context.Context, pipelines []*Pipeline, answers []Answer) (
 		return nil, nil
 	}
 	var list []Difference
-	for _, name := range sortedNames(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		diff, err := d.compare(name)
 		if err != nil {
 			return nil, err
@@ -105,15 +106,6 @@ func Differences(ctx context.Context, pipelines []*Pipeline, answers []Answer) (
 		}
 	}
 	return list, nil
-}
-
-func sortedNames(names map[string]bool) []string {
-	var list []string
-	for n := range names {
-		list = append(list, n)
-	}
-	slices.Sort(list)
-	return list
 }
 
 // side is one target's set.
