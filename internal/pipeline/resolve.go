@@ -273,6 +273,9 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 	if locked.file, err = p.artifact(chosen.Name, locked.all); err != nil {
 		return locked, err
 	}
+	if err := p.learnHash(ctx, &locked.file); err != nil {
+		return locked, err
+	}
 	locked.Artifact = Artifact{Filename: locked.file.Filename, SHA256: locked.file.SHA256, Kind: string(locked.file.Kind)}
 	if page.direct != nil {
 		locked.Artifact.Reference = &page.direct.ref
@@ -285,6 +288,19 @@ func (p *Pipeline) lockOne(ctx context.Context, chosen solve.Chosen, edges []sol
 	}
 	locked.RequiredBy = requiredBy(edges)
 	return locked, nil
+}
+
+// learnHash fills in the digest of a file whose index gives none, by having the file: a lock without it
+// would take whatever stands at the address the next time.
+func (p *Pipeline) learnHash(ctx context.Context, f *index.File) error {
+	if f.SHA256 != "" {
+		return nil
+	}
+	path, err := p.download(ctx, *f)
+	if err == nil {
+		f.SHA256, err = fileSHA256(path)
+	}
+	return err
 }
 
 // requiredBy says who asks for a package, each asker once.

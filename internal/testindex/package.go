@@ -57,6 +57,7 @@ const (
 	HugeSummary Fault = "huge-summary"
 
 	WrongHash Fault = "wrong-hash" // the index promises another content
+	NoHash    Fault = "no-hash"    // the index says nothing of the content; no trouble by itself
 	CutShort  Fault = "cut-short"  // the file's end never comes
 	Gone      Fault = "gone"       // listed, and not there
 )

@@ -119,6 +119,9 @@ func (p Package) files() ([]file, error) {
 	add := func(name string, data []byte, wheel bool) {
 		sum := sha256.Sum256(data)
 		f := file{name: name, data: data, sha256: hex.EncodeToString(sum[:]), pkg: p, isWheel: wheel}
+		if p.Fault == NoHash {
+			f.sha256 = ""
+		}
 		if p.Fault == WrongHash && !wheel {
 			f.sha256 = strings.Repeat("0", 64)
 		}
@@ -191,7 +194,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 func jsonPage(project string, list []file) []byte {
 	files := []map[string]any{}
 	for _, f := range list {
-		entry := map[string]any{"filename": f.name, "url": "../../files/" + f.name, "hashes": map[string]string{"sha256": f.sha256}, "size": len(f.data)}
+		entry := map[string]any{"filename": f.name, "url": "../../files/" + f.name, "hashes": hashes(f), "size": len(f.data)}
 		if f.pkg.RequiresPython != "" {
 			entry["requires-python"] = f.pkg.RequiresPython
 		}
@@ -205,6 +208,13 @@ func jsonPage(project string, list []file) []byte {
 	}
 	text, _ := json.Marshal(map[string]any{"meta": map[string]string{"api-version": "1.1"}, "name": project, "files": files})
 	return text
+}
+
+func hashes(f file) map[string]string {
+	if f.sha256 == "" {
+		return map[string]string{}
+	}
+	return map[string]string{"sha256": f.sha256}
 }
 
 func htmlPage(list []file) []byte {
