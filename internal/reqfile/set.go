@@ -118,7 +118,7 @@ type Project struct {
 type Request struct {
 	FS          fs.FS                                                 // the project's root; nothing outside of it is read
 	Root        string                                                // absolute path of FS where it has one: absolute paths and file:/// URLs inside of it are understood then; "": all are refused
-	Files       []string                                              // requirement files and pyproject.toml, slash paths relative to the root
+	Files       []string                                              // files of any kind that is read, slash paths relative to the root
 	Constraints []string                                              // further -c files
 	Extras      []string                                              // optional dependency groups of [project] wanted
 	Groups      []string                                              // [dependency-groups] wanted (PEP 735)
