@@ -45,6 +45,7 @@ type projectOptions struct {
 	allowWheel, allowPure        []string
 	buildConstraints, dropBuild  []string
 	groups, env, constrain       []string
+	toolEnvs                     []string
 	override                     []string
 	slots                        int
 	refresh                      bool
@@ -73,6 +74,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.override, "override", nil, "what counts in place of every other requirement on a name, e.g. 'cryptography==50.0.0'; repeatable")
 	f.StringArrayVar(&o.extras, "extra", nil, "optional dependency group of [project]; repeatable")
 	f.StringArrayVar(&o.groups, "group", nil, "dependency group (PEP 735); repeatable")
+	f.StringArrayVar(&o.toolEnvs, "tool-env", nil, "what an environment of tox or Hatch installs, e.g. tox:py311, hatch:default; repeatable")
 	f.StringArrayVar(&o.env, "env", nil, "show environment variable NAME to ${NAME} in requirement files; repeatable")
 	f.StringArrayVar(&o.ignore, "ignore", nil, "leave a requirement out by name; repeatable")
 	f.BoolVar(&o.noProject, "no-project", false, "do not package the project itself")
@@ -546,6 +548,6 @@ func (o *projectOptions) request(where, state string) pipeline.Request {
 			URL: where, Ref: o.ref, Dir: filepath.Join(state, "checkouts"), Skip: state, Allow: policy,
 			Credentials: source.Credentials{TokenFile: o.tokenFile, SSHKey: o.sshKey, Username: o.user},
 		},
-		Wanted: pipeline.Wanted{Files: o.files, Constraints: o.constraints, Extras: o.extras, Groups: o.groups, Ignore: normalNames(o.ignore), NoProject: o.noProject},
+		Wanted: pipeline.Wanted{Files: o.files, Constraints: o.constraints, Extras: o.extras, Groups: o.groups, ToolEnvs: o.toolEnvs, Ignore: normalNames(o.ignore), NoProject: o.noProject},
 	}
 }

@@ -28,6 +28,7 @@ type Wanted struct {
 	Constraints []string
 	Extras      []string // optional dependencies of [project]
 	Groups      []string // [dependency-groups]
+	ToolEnvs    []string // environments of tox and Hatch: "tox:py311"
 	Ignore      []string
 	NoProject   bool // do not package the project itself
 }
@@ -57,11 +58,11 @@ func (p *Pipeline) Analyze(ctx context.Context, root fs.FS, w Wanted) (Analysis,
 				a.Files = append(a.Files, c.Path)
 			}
 		}
-		if len(a.Files) == 0 {
+		if len(a.Files)+len(w.ToolEnvs) == 0 {
 			return a, fmt.Errorf("%w: %s\nName a file with -r FILE", ErrNoRequirements, ignoredText(a.Candidates))
 		}
 	}
-	set, err := reqfile.Read(ctx, reqfile.Request{FS: root, Files: a.Files, Constraints: w.Constraints, Extras: w.Extras, Groups: w.Groups, Getenv: p.cfg.Getenv})
+	set, err := reqfile.Read(ctx, reqfile.Request{FS: root, Files: a.Files, Constraints: w.Constraints, Extras: w.Extras, Groups: w.Groups, Envs: w.ToolEnvs, Getenv: p.cfg.Getenv})
 	if err != nil {
 		return a, err
 	}

@@ -23,7 +23,7 @@ func (r *reader) readEnvs(ctx context.Context) {
 	dirs = append(dirs, ".")
 	for _, env := range r.req.Envs {
 		tool, name, found := strings.Cut(env, ":")
-		at := Position{File: "--env"}
+		at := Position{File: "--tool-env"}
 		switch {
 		case !found || name == "":
 			r.fail(at, env, errors.New("an environment is written TOOL:NAME, like tox:py311 or hatch:default"))
