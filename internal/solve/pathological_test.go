@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -145,7 +146,7 @@ func TestPathologicalCasesEndSoon(t *testing.T) {
 				}
 				return
 			}
-			c, ok := err.(*Conflict)
+			c, ok := errors.AsType[*Conflict](err)
 			if !ok {
 				t.Fatal(err)
 			}
@@ -162,7 +163,7 @@ func BenchmarkPathological(b *testing.B) {
 			u, req := bb.make(b)
 			for b.Loop() {
 				if _, err := Solve(b.Context(), u, req); err != nil {
-					if _, ok := err.(*Conflict); !ok {
+					if _, ok := errors.AsType[*Conflict](err); !ok {
 						b.Fatal(err)
 					}
 				}
@@ -219,7 +220,7 @@ func TestApplicationsWithThousandsOfPins(t *testing.T) {
 		if (err != nil) != wrong {
 			t.Fatal(err)
 		}
-		if c, ok := err.(*Conflict); ok {
+		if c, ok := errors.AsType[*Conflict](err); ok {
 			began = time.Now()
 			changes, err := Mend(t.Context(), u, req, c, MendOptions{})
 			t.Logf("mended in %s: %v, %v", time.Since(began), changes, err)
