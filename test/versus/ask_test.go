@@ -51,6 +51,9 @@ func (v *versus) checkout(t *testing.T, s set) string {
 	}
 	for _, file := range slices.Concat(s.Files, s.Constraints) {
 		drop(t, filepath.Join(root, file), s.Drop)
+		if path.Base(file) == "pyproject.toml" {
+			dropTables(t, filepath.Join(root, file), "tool.uv")
+		}
 	}
 	return root
 }
@@ -95,6 +98,29 @@ func drop(t *testing.T, file string, prefixes []string) {
 		}
 	}
 	if err := os.WriteFile(file, kept.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dropTables takes a tool's tables out of a TOML file: sources and indexes that cannot be reached
+// where only the index can.
+func dropTables(t *testing.T, file, table string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept strings.Builder
+	inside := false
+	for line := range strings.Lines(string(data)) {
+		if header := strings.TrimLeft(line, "["); header != line {
+			inside = strings.HasPrefix(header, table+"]") || strings.HasPrefix(header, table+".")
+		}
+		if !inside {
+			kept.WriteString(line)
+		}
+	}
+	if err := os.WriteFile(file, []byte(kept.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -158,8 +184,7 @@ func (v *versus) askReqpm(t *testing.T, s set, python, dir string) answer {
 	return a
 }
 
-// askUV gives uv the same question: no configuration and sources of its own, which the other
-// knows nothing of.
+// askUV gives uv the same question: without configuration and sources of its own.
 func (v *versus) askUV(t *testing.T, s set, python, dir string, more ...string) answer {
 	t.Helper()
 	args := []string{"pip", "compile", "--python-version", python, "--python-platform", "x86_64-manylinux_2_28", "--exclude-newer", v.date,
