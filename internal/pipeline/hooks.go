@@ -234,42 +234,60 @@ type asked struct {
 // hookRequires asks what else the build of an archive needs. The answer is kept by
 // archive, Python, base root and environment.
 func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
+	reqs, _, err := h.question(ctx, f, record, (*sdist.Asker).Requires)
+	return reqs, err
+}
+
+// question has a backend asked with what its project declares, unless it is known already what it
+// answers; site is where that lies.
+func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
+	ask func(a *sdist.Asker, ctx context.Context, dir string, env sdist.HookEnv) ([]pep508.Requirement, error)) (reqs []pep508.Requirement, site string, err error) {
 	tools, err := h.solveTools(ctx, h.p.buildSystem(f.Name, record))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	site, err := h.env(ctx, tools)
-	if err != nil {
-		return nil, err
+	if site, err = h.env(ctx, tools); err != nil {
+		return nil, "", err
 	}
 	base, err := h.p.openBase(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	path := filepath.Join(h.p.paths.facts(), "hooks", digest([]any{fileKey(f), filepath.Base(site), base.ID()})+".json")
 	var answer asked
 	if ok, err := readJSON(path, &answer); err != nil {
-		return nil, err
+		return nil, "", err
 	} else if ok {
-		return parseAll(answer.Requires)
+		reqs, err := parseAll(answer.Requires)
+		return reqs, site, err
 	}
-	var reqs []pep508.Requirement
 	err = h.inSource(ctx, f, func(dir string) error {
-		reqs, err = (&sdist.Asker{Runner: base, TempDir: h.p.paths.tmp()}).Requires(ctx, dir, h.hookEnv(site, f))
+		reqs, err = ask(h.asker(base), ctx, dir, h.hookEnv(site, f))
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, r := range reqs {
 		answer.Requires = append(answer.Requires, r.String())
 	}
-	return reqs, writeJSONBy(h.p.paths.tmp(), path, answer)
+	return reqs, site, writeJSONBy(h.p.paths.tmp(), path, answer)
 }
 
-// metadata asks a build backend what the package says of itself.
+// asker asks in trees that inSource unpacked for it.
+func (h *hooks) asker(base sdist.Runner) *sdist.Asker {
+	return &sdist.Asker{Runner: base, TempDir: h.p.paths.tmp(), Scratch: true}
+}
+
+// metadata asks a build backend what the package says of itself: along with what it needs, where
+// it needs nothing more than its project declares.
 func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) ([]byte, error) {
-	extra, err := h.hookRequires(ctx, f, record)
+	var raw []byte
+	describe := func(a *sdist.Asker, ctx context.Context, dir string, env sdist.HookEnv) (reqs []pep508.Requirement, err error) {
+		reqs, raw, err = a.Describe(ctx, dir, env)
+		return reqs, err
+	}
+	extra, site, err := h.question(ctx, f, record, describe)
 	if err != nil {
 		return nil, err
 	}
@@ -277,13 +295,15 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 	if err != nil {
 		return nil, err
 	}
+	if raw != nil && env.SitePath == site {
+		return raw, nil
+	}
 	base, err := h.p.openBase(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var raw []byte
 	err = h.inSource(ctx, f, func(dir string) error {
-		raw, err = (&sdist.Asker{Runner: base, TempDir: h.p.paths.tmp()}).Metadata(ctx, dir, env)
+		raw, err = h.asker(base).Metadata(ctx, dir, env)
 		return err
 	})
 	return raw, err
@@ -351,7 +371,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 	}
 	defer removeTree(scratch)
 	err = h.inSource(ctx, f, func(dir string) error {
-		return (&sdist.Asker{Runner: base, TempDir: h.p.paths.tmp()}).Wheel(ctx, dir, env, scratch)
+		return h.asker(base).Wheel(ctx, dir, env, scratch)
 	})
 	if err != nil {
 		return "", fmt.Errorf("wheel of build tool %s: %w", f.Filename, err)

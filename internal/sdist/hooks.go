@@ -34,6 +34,8 @@ type Asker struct {
 	Runner  Runner
 	Timeout time.Duration // for one question; 0 means 5 minutes
 	TempDir string        // where scratch copies are made; "" means os.TempDir
+	// Scratch: the source trees are scratch copies already, and may be written into.
+	Scratch bool
 }
 
 // HookError is a backend that gave no usable answer.
@@ -71,21 +73,43 @@ const maxAnswer = 4 << 20
 // answer with requirements of extras. A backend that fails is a *HookError.
 func (a *Asker) Requires(ctx context.Context, srcDir string, env HookEnv) ([]pep508.Requirement, error) {
 	var requirements []pep508.Requirement
-	err := a.ask(ctx, "get_requires_for_build_wheel", srcDir, env, []string{"requires"}, func(answer []byte, _ *os.Root) error {
-		var got struct{ Hook []string }
-		if err := json.Unmarshal(answer, &got); err != nil {
-			return fmt.Errorf("the driver's answer: %w", err)
-		}
-		for _, text := range got.Hook {
-			r, err := pep508.Parse(text)
-			if err != nil {
-				return fmt.Errorf("the backend asks for %q: %w", text, err)
-			}
-			requirements = append(requirements, r)
-		}
-		return nil
+	err := a.ask(ctx, "get_requires_for_build_wheel", srcDir, env, []string{"requires"}, func(answer []byte, _ *os.Root) (err error) {
+		requirements, err = readRequires(answer)
+		return err
 	})
 	return requirements, err
+}
+
+// Describe is Requires and Metadata in one run, where everything that the backend asks for is in env
+// already. Otherwise, and when the second answer cannot be had, metadata is nil: ask Metadata.
+func (a *Asker) Describe(ctx context.Context, srcDir string, env HookEnv) (requirements []pep508.Requirement, metadata []byte, err error) {
+	err = a.ask(ctx, "get_requires_for_build_wheel", srcDir, env, []string{"describe", insideOut}, func(answer []byte, out *os.Root) (err error) {
+		if requirements, err = readRequires(answer); err != nil {
+			return err
+		}
+		if metadata, err = readLimited(out, "METADATA", maxFile); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	return requirements, metadata, err
+}
+
+// readRequires reads the driver's answer.
+func readRequires(answer []byte) ([]pep508.Requirement, error) {
+	var got struct{ Hook []string }
+	if err := json.Unmarshal(answer, &got); err != nil {
+		return nil, fmt.Errorf("the driver's answer: %w", err)
+	}
+	var requirements []pep508.Requirement
+	for _, text := range got.Hook {
+		r, err := pep508.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("the backend asks for %q: %w", text, err)
+		}
+		requirements = append(requirements, r)
+	}
+	return requirements, nil
 }
 
 // Metadata asks prepare_metadata_for_build_wheel of the source tree srcDir, or has the
@@ -113,7 +137,7 @@ func (a *Asker) ask(ctx context.Context, question, srcDir string, env HookEnv, a
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	scratch, err := newScratch(a.TempDir, srcDir)
+	scratch, err := a.newScratch(srcDir)
 	if err != nil {
 		return err
 	}
@@ -148,13 +172,13 @@ func hookEnviron(env HookEnv) []string {
 }
 
 // scratch is the host side of one question: a private directory with src, reqpm and out.
-type scratch struct{ dir string }
+type scratch struct{ dir, src string }
 
-// newScratch copies srcDir so that a backend may write into its tree. The root's user
-// is another than ours, so the copies are writable by all; the directory around
-// them is not.
-func newScratch(tempDir, srcDir string) (s scratch, err error) {
-	s.dir, err = os.MkdirTemp(tempDir, "reqpm-hook-")
+// newScratch copies srcDir, unless it is a scratch copy itself, so that a backend may write into its
+// tree. The root's user is another than ours, so the copy is writable by all; the directory
+// around it is not.
+func (a *Asker) newScratch(srcDir string) (s scratch, err error) {
+	s.dir, err = os.MkdirTemp(a.TempDir, "reqpm-hook-")
 	if err != nil {
 		return s, err
 	}
@@ -174,11 +198,13 @@ func newScratch(tempDir, srcDir string) (s scratch, err error) {
 	if err := os.WriteFile(filepath.Join(s.dir, "reqpm", DriverName), Driver(), 0o644); err != nil {
 		return s, err
 	}
-	src := filepath.Join(s.dir, "src")
-	if err := os.CopyFS(src, os.DirFS(srcDir)); err != nil {
-		return s, fmt.Errorf("copy the source tree: %w", err)
+	if s.src = srcDir; !a.Scratch {
+		s.src = filepath.Join(s.dir, "src")
+		if err := os.CopyFS(s.src, os.DirFS(srcDir)); err != nil {
+			return s, fmt.Errorf("copy the source tree: %w", err)
+		}
 	}
-	return s, openToAll(src)
+	return s, openToAll(s.src)
 }
 
 // openToAll lets every user write below dir. Symbolic links are not followed.
@@ -204,7 +230,7 @@ func (s scratch) binds(sitePath string) []builder.Bind {
 		sitePath = filepath.Join(s.dir, "env")
 	}
 	return []builder.Bind{
-		{Host: filepath.Join(s.dir, "src"), Inside: insideSrc, Write: true},
+		{Host: s.src, Inside: insideSrc, Write: true},
 		{Host: filepath.Join(s.dir, "out"), Inside: insideOut, Write: true},
 		{Host: filepath.Join(s.dir, "reqpm"), Inside: insideDriver},
 		{Host: sitePath, Inside: insideEnv},

@@ -6,6 +6,7 @@ needs nothing but Python 3.6 or later and its standard library.
 
     requires                     build requirements, declared and asked for, as JSON
     metadata OUT                 writes OUT/METADATA
+    describe OUT                 requires, and metadata at once where nothing more is needed for it
     wheel OUTDIR                 builds the wheel and prints its file name
     install WHEEL --root DIR ... puts a wheel into a build root, writes %files lines
     check-import NAME...         tries to import each name
@@ -766,6 +767,27 @@ def cmd_metadata(args):
         stream.write(data)
 
 
+def cmd_describe(args):
+    hook = hook_requires(load_backend(), settings(args))
+    if all(at_hand(text) for text in hook):
+        # A process of its own, as PEP 517 asks for each hook. One that fails leaves no METADATA,
+        # and is asked again where its words are wanted.
+        again = [sys.executable, "-s", os.path.abspath(__file__), "metadata", args.out]
+        for text in args.config_setting:
+            again += ["-C", text]
+        subprocess.call(again)
+    return json.dumps({"requires": build_system()[0], "hook": hook})
+
+
+def at_hand(text):
+    """Whether what a backend asks for is there already, or not meant for this machine."""
+    try:
+        requirement = Requirement(text)
+        return not requirement.wanted() or installed(requirement)
+    except ValueError:
+        return False
+
+
 def cmd_wheel(args):
     path = build_wheel(load_backend(), args.out, settings(args))
     with zipfile.ZipFile(path) as archive:
@@ -887,6 +909,7 @@ def arguments(argv):
 
     command("requires", cmd_requires, "build requirements as JSON")
     command("metadata", cmd_metadata, "write OUT/METADATA").add_argument("out", metavar="OUT")
+    command("describe", cmd_describe, "requires, and metadata where possible").add_argument("out", metavar="OUT")
     sub = command("wheel", cmd_wheel, "build the wheel into OUTDIR")
     sub.add_argument("out", metavar="OUTDIR")
     sub.add_argument("--expect", nargs=2, metavar=("NAME", "VERSION"))
