@@ -261,8 +261,8 @@ func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version
 	if err != nil {
 		return metadata.Metadata{}, err
 	}
-	if facts.Sdist.HasPkgInfo && facts.Sdist.PkgInfo.StaticDependencies() {
-		return facts.Sdist.PkgInfo, nil
+	if m, ok := facts.Sdist.StaticMetadata(); ok {
+		return m, nil
 	}
 	if wheel := page.foreignWheel(v); wheel != nil {
 		m, err := c.p.wheelMetadata(ctx, *wheel)

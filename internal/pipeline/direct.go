@@ -296,8 +296,8 @@ func (p *Pipeline) sdistMetadata(ctx context.Context, f index.File) (metadata.Me
 	if err != nil {
 		return metadata.Metadata{}, err
 	}
-	if facts.Sdist.HasPkgInfo && facts.Sdist.PkgInfo.StaticDependencies() {
-		return facts.Sdist.PkgInfo, nil
+	if m, ok := facts.Sdist.StaticMetadata(); ok {
+		return m, nil
 	}
 	return p.hookMetadata(ctx, f)
 }

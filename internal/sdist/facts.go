@@ -24,6 +24,7 @@ type Facts struct {
 	TopDir                                              string            // the one top-level directory
 	PkgInfo                                             metadata.Metadata // zero when HasPkgInfo is false
 	HasPkgInfo                                          bool
+	Declared                                            Declared
 	Backend                                             string // "setuptools.build_meta", "flit_core.buildapi", …; "setuptools.build_meta:__legacy__" when no table
 	BackendPath                                         []string
 	Requires                                            []pep508.Requirement // [build-system] requires, or setuptools (and nothing else) when there is no table
@@ -71,6 +72,7 @@ func Read(dir, archive string) (Facts, error) {
 	if err != nil {
 		return Facts{}, fmt.Errorf("read source tree of %s: %w", f.Archive, err)
 	}
+	f.Declared = readDeclared(project.Project)
 	if err := f.applyPyproject(project); err != nil {
 		return Facts{}, fmt.Errorf("read source tree of %s: %w", f.Archive, err)
 	}
