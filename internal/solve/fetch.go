@@ -33,7 +33,8 @@ type fetcher struct {
 	src    Source
 	req    *Request
 	py     *pythonCheck
-	ctx    context.Context // of the goroutines; ends with close
+	pinned map[string]pep440.Specifiers // packages whose version the user says: no guess, whatever it costs to ask
+	ctx    context.Context              // of the goroutines; ends with close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -57,7 +58,12 @@ func newFetcher(ctx context.Context, src Source, req *Request) *fetcher {
 		src: src, req: req, py: newPythonCheck(req.Env),
 		lists: map[string]*answer[*versions]{},
 		reqs:  map[versionKey]*answer[[]pep508.Requirement]{},
-		ahead: map[string]bool{},
+		ahead: map[string]bool{}, pinned: map[string]pep440.Specifiers{},
+	}
+	for _, r := range req.Roots {
+		if pins(r.Req.Specifiers) && r.Req.Marker.Eval(req.Env, "") {
+			f.pinned[r.Req.Key()] = r.Req.Specifiers
+		}
 	}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	return f
@@ -196,11 +202,15 @@ func (f *fetcher) lookNow(name string, r pep508.Requirement) {
 	if err != nil {
 		return
 	}
-	v, ok := f.likely(vs, r.Specifiers)
+	spec, pinned := f.pinned[name]
+	if !pinned {
+		spec = r.Specifiers
+	}
+	v, ok := f.likely(vs, spec)
 	if !ok {
 		return
 	}
-	if e, ok := f.src.(Eager); ok && !e.Cheap(name, v) {
+	if e, ok := f.src.(Eager); ok && !pinned && !e.Cheap(name, v) {
 		return
 	}
 	reqs, err := f.requires(f.ctx, name, v)
