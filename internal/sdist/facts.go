@@ -145,7 +145,7 @@ type tree struct{ *os.Root }
 
 // read returns a regular file's content; more than maxFile bytes are an error.
 func (t tree) read(name string) ([]byte, error) {
-	return readLimited(t.Root, name, maxFile)
+	return readLimited(t.Root, name)
 }
 
 // isFile tells whether name is a regular file (a link inside the tree to one counts).
@@ -163,7 +163,8 @@ func (t tree) text(name string) string {
 	return string(data)
 }
 
-func readLimited(root *os.Root, name string, limit int64) ([]byte, error) {
+// readLimited reads a regular file of at most maxFile bytes.
+func readLimited(root *os.Root, name string) ([]byte, error) {
 	info, err := root.Stat(name) // before opening: opening a pipe would wait
 	if err != nil {
 		return nil, err
@@ -176,12 +177,12 @@ func readLimited(root *os.Root, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxFile)
 	}
 	return data, nil
 }

@@ -87,7 +87,7 @@ func (a *Asker) Describe(ctx context.Context, srcDir string, env HookEnv) (requi
 		if requirements, err = readRequires(answer); err != nil {
 			return err
 		}
-		if metadata, err = readLimited(out, "METADATA", maxFile); errors.Is(err, fs.ErrNotExist) {
+		if metadata, err = readLimited(out, "METADATA"); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return err
@@ -117,7 +117,7 @@ func readRequires(answer []byte) ([]pep508.Requirement, error) {
 func (a *Asker) Metadata(ctx context.Context, srcDir string, env HookEnv) ([]byte, error) {
 	var data []byte
 	err := a.ask(ctx, "prepare_metadata_for_build_wheel", srcDir, env, []string{"metadata", insideOut}, func(_ []byte, out *os.Root) (err error) {
-		data, err = readLimited(out, "METADATA", maxFile)
+		data, err = readLimited(out, "METADATA")
 		return err
 	})
 	return data, err

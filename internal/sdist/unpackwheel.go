@@ -116,7 +116,7 @@ func (u *wheelUnpacker) shebang(body io.Reader) (io.Reader, error) {
 }
 
 func (u *wheelUnpacker) entryPoints() error {
-	data, err := readLimited(u.root, u.info+"/entry_points.txt", maxFile)
+	data, err := readLimited(u.root, u.info+"/entry_points.txt")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
