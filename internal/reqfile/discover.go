@@ -159,7 +159,7 @@ func (d *discovery) look(name string) *found {
 	for _, l := range set.Locks {
 		f.Count += len(l.Pins)
 	}
-	f.static = d.looked.files[name].get("project").isTable()
+	f.static = d.looked.files[name].Get("project").IsTable()
 	if set.Project != nil {
 		f.Project = set.Project.Name
 	}

@@ -112,26 +112,26 @@ func (r *reader) hatchEnv(ctx context.Context, file, name string) bool {
 	}
 	envs := t.sub("envs")
 	if path.Base(file) == "pyproject.toml" {
-		envs = table{r, t.file, t.n.get("tool", "hatch", "envs")}
+		envs = table{r, t.file, t.n.Get("tool", "hatch", "envs")}
 	}
-	if envs.n == nil || !envs.n.isTable() {
+	if envs.n == nil || !envs.n.IsTable() {
 		return false
 	}
 	r.noteFile(file)
 	base, variant, _ := strings.Cut(name, ".") // "test.py3.11" is one of the matrix of test
 	env := envs.sub(base)
 	if env.n == nil {
-		r.unknownEnv(envs.at(""), name, envs.n.names())
+		r.unknownEnv(envs.at(""), name, envs.n.Names())
 		return true
 	}
-	if variant == "" && env.n.get("matrix") != nil || env.n.get("overrides") != nil {
+	if variant == "" && env.n.Get("matrix") != nil || env.n.Get("overrides") != nil {
 		r.warn(env.at(""), "the environment %s has a matrix or overrides, which are not applied", quote(base))
 	}
 	h := &hatchFile{setupFile: newSetupFile(r, loc), envs: envs}
 	for _, key := range []string{"dependencies", "extra-dependencies"} {
 		for _, n := range h.inherited(env, base, key, 0) {
 			if !r.stopped(ctx) {
-				h.setupRequirement(Position{file, n.line}, n.text, nil)
+				h.setupRequirement(Position{file, n.Line}, n.Text, nil)
 			}
 		}
 	}
@@ -150,14 +150,14 @@ type hatchFile struct {
 // inherited is a list of an environment, else of its template, which is default
 // unless it says so.
 func (h *hatchFile) inherited(env table, name, key string, depth int) []*node {
-	if env.n.get(key) != nil {
+	if env.n.Get(key) != nil {
 		return env.strings(key)
 	}
 	template := env.str("template")
 	if template == "" {
 		template = "default"
 	}
-	if template == name || depth > maxDepth || env.is("detached") || h.envs.n.get(template) == nil {
+	if template == name || depth > maxDepth || env.is("detached") || h.envs.n.Get(template) == nil {
 		return nil
 	}
 	return h.inherited(h.envs.sub(template), template, key, depth+1)
@@ -177,15 +177,15 @@ func (r *reader) toxEnv(ctx context.Context, file, name string) bool {
 			return true
 		}
 		if path.Base(file) == "pyproject.toml" {
-			t = table{r, t.file, t.n.get("tool", "tox")}
+			t = table{r, t.file, t.n.Get("tool", "tox")}
 		}
-		if t.n == nil || !t.n.isTable() {
+		if t.n == nil || !t.n.IsTable() {
 			return false
 		}
 		r.noteFile(file)
-		if old := t.n.get("legacy_tox_ini"); old.isString() {
-			x := newToxFile(r, loc, old.text, "")
-			x.offset = old.line - 1
+		if old := t.n.Get("legacy_tox_ini"); old.IsString() {
+			x := newToxFile(r, loc, old.Text, "")
+			x.offset = old.Line - 1
 			return x.env(ctx, name)
 		}
 		return r.toxTOML(ctx, loc, t, name)
@@ -212,7 +212,7 @@ func (r *reader) toxTOML(ctx context.Context, loc location, t table, name string
 	base, envs := t.sub("env_run_base"), t.sub("env")
 	env := envs.sub(name)
 	if env.n == nil {
-		known := append(envs.n.names(), texts(t.strings("env_list"))...)
+		known := append(envs.n.Names(), texts(t.strings("env_list"))...)
 		if !r.wants(known, name) && !isToxPython(name) {
 			r.unknownEnv(t.at("env"), name, known)
 			return true
@@ -221,19 +221,19 @@ func (r *reader) toxTOML(ctx context.Context, loc location, t table, name string
 	}
 	pick := func(key string) []*node {
 		from := env
-		if env.n.get(key) == nil {
+		if env.n.Get(key) == nil {
 			from = base
 		}
-		if from.n.get(key).isString() {
-			return []*node{from.n.get(key)}
+		if from.n.Get(key).IsString() {
+			return []*node{from.n.Get(key)}
 		}
 		return from.strings(key)
 	}
 	for _, n := range pick("deps") {
-		r.parseLine(ctx, loc, Position{loc.path, n.line}, strings.ReplaceAll(n.text, "{tox_root}/", ""), false)
+		r.parseLine(ctx, loc, Position{loc.path, n.Line}, strings.ReplaceAll(n.Text, "{tox_root}/", ""), false)
 	}
 	for _, n := range pick("constraints") {
-		r.parseLine(ctx, loc, Position{loc.path, n.line}, "-c "+strings.ReplaceAll(n.text, "{tox_root}/", ""), false)
+		r.parseLine(ctx, loc, Position{loc.path, n.Line}, "-c "+strings.ReplaceAll(n.Text, "{tox_root}/", ""), false)
 	}
 	r.wantProject(path.Dir(loc.path), texts(pick("extras")), texts(pick("dependency_groups")))
 	return true

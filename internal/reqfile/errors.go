@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"reqpm/internal/tomltree"
 )
 
 // What can be wrong with a file, for callers that decide by it.
@@ -14,7 +16,7 @@ var (
 	ErrOutside  = errors.New("outside the project's folder")
 	ErrLoop     = errors.New("files include each other in a loop")
 	ErrBinary   = errors.New("not a text file")
-	ErrTooLarge = errors.New("larger than ReqPM reads")
+	ErrTooLarge = tomltree.ErrTooLarge
 	ErrNoFetch  = errors.New("remote files are not allowed here")
 	// ErrFormat: a lock file of a version of its format that is not known here.
 	ErrFormat = errors.New("a version of the format that ReqPM does not know")

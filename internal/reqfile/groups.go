@@ -12,11 +12,11 @@ import (
 // groupNames are the groups of the file as written: [dependency-groups] (PEP 735),
 // and the older tables of Poetry, uv and PDM.
 func (p *pyproject) groupNames() []string {
-	names := slices.Clone(p.doc.get("dependency-groups").names())
-	names = append(names, p.doc.get("tool", "poetry", "group").names()...)
-	names = append(names, p.doc.get("tool", "pdm", "dev-dependencies").names()...)
+	names := slices.Clone(p.doc.Get("dependency-groups").Names())
+	names = append(names, p.doc.Get("tool", "poetry", "group").Names()...)
+	names = append(names, p.doc.Get("tool", "pdm", "dev-dependencies").Names()...)
 	for _, tool := range [][]string{{"tool", "poetry", "dev-dependencies"}, {"tool", "uv", "dev-dependencies"}} {
-		if p.doc.get(tool...) != nil && !slices.Contains(names, "dev") {
+		if p.doc.Get(tool...) != nil && !slices.Contains(names, "dev") {
 			names = append(names, "dev")
 		}
 	}
@@ -28,8 +28,8 @@ func (p *pyproject) noteGroups() {
 	p.groups.known = append(p.groups.known, p.groupNames()...)
 	if p.groups.at.File == "" {
 		p.groups.at = Position{File: p.file}
-		if groups := p.doc.get("dependency-groups"); groups.isTable() {
-			p.groups.at.Line = groups.line
+		if groups := p.doc.Get("dependency-groups"); groups.IsTable() {
+			p.groups.at.Line = groups.Line
 		}
 	}
 }
@@ -53,17 +53,17 @@ func (p *pyproject) group(ctx context.Context, name string, depth int) bool {
 	p.within = scope{group: key}
 	defer func() { p.within = before }()
 	for _, tool := range [][]string{{"dependency-groups"}, {"tool", "pdm", "dev-dependencies"}} {
-		groups := p.doc.get(tool...)
-		for _, written := range groups.names() {
+		groups := p.doc.Get(tool...)
+		for _, written := range groups.Names() {
 			if pep508.NormalizeName(written) != key {
 				continue
 			}
 			if found = true; !seen {
-				p.groupItems(ctx, groups.get(written), written, depth)
+				p.groupItems(ctx, groups.Get(written), written, depth)
 			}
 		}
 	}
-	if list := p.doc.get("tool", "uv", "dev-dependencies"); list != nil && key == "dev" {
+	if list := p.doc.Get("tool", "uv", "dev-dependencies"); list != nil && key == "dev" {
 		if found = true; !seen {
 			p.groupItems(ctx, list, "dev-dependencies", depth)
 		}
@@ -73,24 +73,24 @@ func (p *pyproject) group(ctx context.Context, name string, depth int) bool {
 
 // groupItems reads requirement strings and {include-group = "name"} tables.
 func (p *pyproject) groupItems(ctx context.Context, n *node, what string, depth int) {
-	if !n.isArray() {
-		p.fail(Position{p.file, n.line}, what, errors.New("a dependency group must be an array"))
+	if !n.IsArray() {
+		p.fail(Position{p.file, n.Line}, what, errors.New("a dependency group must be an array"))
 		return
 	}
-	for _, item := range n.items {
-		at := Position{p.file, max(item.line, n.line)}
-		include := item.get("include-group")
+	for _, item := range n.Items {
+		at := Position{p.file, max(item.Line, n.Line)}
+		include := item.Get("include-group")
 		switch {
 		case p.stopped(ctx):
 			return
-		case item.isString():
+		case item.IsString():
 			p.dependency(ctx, item, "")
-		case !include.isString():
+		case !include.IsString():
 			p.fail(at, what, errors.New(`must hold strings or {include-group = "name"}`))
 		case depth >= maxDepth:
 			p.fail(at, what, fmt.Errorf("%w: groups included more than %d deep", ErrTooLarge, maxDepth))
-		case !p.group(ctx, include.text, depth+1):
-			p.fail(at, include.text, errors.New("there is no such dependency group"))
+		case !p.group(ctx, include.Text, depth+1):
+			p.fail(at, include.Text, errors.New("there is no such dependency group"))
 		}
 	}
 }

@@ -9,15 +9,17 @@ import (
 	"sort"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"reqpm/internal/tomltree"
 )
 
 // parseJSON reads a JSON object into the same tree as TOML, with lines.
 func parseJSON(data []byte) (*node, error) {
 	data = bytes.TrimPrefix(data, []byte{0xEF, 0xBB, 0xBF})
-	j := &jsonWalker{dec: json.NewDecoder(bytes.NewReader(data)), newlines: newlineOffsets(data)}
+	j := &jsonWalker{dec: json.NewDecoder(bytes.NewReader(data)), newlines: tomltree.Newlines(data)}
 	j.dec.UseNumber()
 	root, err := j.value(0)
-	if err == nil && !root.isTable() {
+	if err == nil && !root.IsTable() {
 		err = errors.New("an object is expected")
 	}
 	if err == nil {
@@ -30,7 +32,7 @@ func parseJSON(data []byte) (*node, error) {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			line = sort.SearchInts(j.newlines, int(syntax.Offset)-1) + 1
 		}
-		return nil, &syntaxError{line: line, err: fmt.Errorf("invalid JSON: %w", err)}
+		return nil, &tomltree.SyntaxError{Line: line, Err: fmt.Errorf("invalid JSON: %w", err)}
 	}
 	return root, nil
 }
@@ -47,28 +49,28 @@ func (j *jsonWalker) line() int {
 }
 
 func (j *jsonWalker) value(depth int) (*node, error) {
-	if j.values++; depth > maxDepth || j.values > maxValues {
-		return nil, fmt.Errorf("%w: more than %d values, or values more than %d deep", ErrTooLarge, maxValues, maxDepth)
+	if j.values++; depth > maxDepth || j.values > tomltree.MaxValues {
+		return nil, fmt.Errorf("%w: more than %d values, or values more than %d deep", ErrTooLarge, tomltree.MaxValues, maxDepth)
 	}
 	token, err := j.dec.Token()
 	if err != nil {
 		return nil, err
 	}
-	n := &node{line: j.line()}
+	n := &node{Line: j.line()}
 	switch v := token.(type) {
 	case json.Delim:
 		if v == '[' {
-			n.kind = unstable.Array
+			n.Kind = unstable.Array
 			return n, j.items(n, depth)
 		}
-		n = newTable(n.line)
+		n = tomltree.NewTable(n.Line)
 		return n, j.members(n, depth)
 	case string:
-		n.kind, n.text = unstable.String, v
+		n.Kind, n.Text = unstable.String, v
 	case bool:
-		n.kind, n.text = unstable.Bool, fmt.Sprint(v)
+		n.Kind, n.Text = unstable.Bool, fmt.Sprint(v)
 	case json.Number:
-		n.kind, n.text = unstable.Float, v.String()
+		n.Kind, n.Text = unstable.Float, v.String()
 	}
 	return n, nil
 }
@@ -79,7 +81,7 @@ func (j *jsonWalker) items(n *node, depth int) error {
 		if err != nil {
 			return err
 		}
-		n.items = append(n.items, item)
+		n.Items = append(n.Items, item)
 	}
 	_, err := j.dec.Token()
 	return err
@@ -100,10 +102,10 @@ func (j *jsonWalker) members(n *node, depth int) error {
 		if err != nil {
 			return err
 		}
-		if item.isTable() {
-			item.line = line
+		if item.IsTable() {
+			item.Line = line
 		}
-		n.put(name, item)
+		n.Put(name, item)
 	}
 	_, err := j.dec.Token()
 	return err

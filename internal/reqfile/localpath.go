@@ -113,9 +113,9 @@ func (r *reader) localAt(p string) (Requirement, error) {
 // with that file is for whoever builds the folder to say.
 func (r *reader) folderName(dir string) string {
 	doc := r.peek(path.Join(dir, "pyproject.toml"))
-	for _, n := range []*node{doc.get("project", "name"), doc.get("tool", "poetry", "name")} {
-		if n.isString() && isName(n.text) {
-			return n.text
+	for _, n := range []*node{doc.Get("project", "name"), doc.Get("tool", "poetry", "name")} {
+		if n.IsString() && isName(n.Text) {
+			return n.Text
 		}
 	}
 	return ""

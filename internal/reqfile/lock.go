@@ -10,6 +10,7 @@ import (
 
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
+	"reqpm/internal/tomltree"
 )
 
 // lockFile is one lock file being read.
@@ -29,7 +30,7 @@ func (r *reader) openLock(ctx context.Context, loc location, data []byte, as rol
 	if as == asRequirements && r.readProjectOf(ctx, loc) {
 		return nil
 	}
-	doc, ok := r.opened(loc)(parseLockTOML(data))
+	doc, ok := r.opened(loc)(tomltree.ParseUnjudged(data))
 	if !ok {
 		return nil
 	}
@@ -41,7 +42,7 @@ func (r *reader) openLock(ctx context.Context, loc location, data []byte, as rol
 
 // openTOML parses a document, or reports why it is none.
 func (r *reader) openTOML(loc location, data []byte) (table, bool) {
-	return r.opened(loc)(parseTOML(data))
+	return r.opened(loc)(tomltree.Parse(data))
 }
 
 // opened takes what a parser made of a file, or reports its error on the line it
@@ -52,8 +53,8 @@ func (r *reader) opened(loc location) func(*node, error) (table, bool) {
 			return table{r, loc.String(), doc}, true
 		}
 		at := Position{File: loc.String()}
-		if e, ok := errors.AsType[*syntaxError](err); ok {
-			at.Line = e.line
+		if e, ok := errors.AsType[*tomltree.SyntaxError](err); ok {
+			at.Line = e.Line
 		}
 		r.fail(at, "", err)
 		return table{}, false
@@ -85,8 +86,8 @@ func (r *reader) readProjectOf(ctx context.Context, lock location) bool {
 // isProjectFile tells whether a pyproject.toml asks for something itself.
 func (r *reader) isProjectFile(name string) bool {
 	doc := r.peek(name)
-	return doc.get("project").isTable() || doc.get("tool", "poetry").isTable() ||
-		doc.get("dependency-groups").isTable() || doc.get("tool", "uv", "workspace").isTable()
+	return doc.Get("project").IsTable() || doc.Get("tool", "poetry").IsTable() ||
+		doc.Get("dependency-groups").IsTable() || doc.Get("tool", "uv", "workspace").IsTable()
 }
 
 // peek parses a pyproject.toml to look into it; nil when that cannot be done.
@@ -98,7 +99,7 @@ func (r *reader) peek(name string) *node {
 	var doc *node
 	if data, err := r.root.read(name, maxFileBytes); err == nil && r.bytes <= maxTotalBytes {
 		r.bytes += len(data)
-		doc, _ = parseTOML(data)
+		doc, _ = tomltree.Parse(data)
 	}
 	r.looked.files[name] = doc
 	return doc
@@ -223,7 +224,7 @@ func (r *reader) lockBeside(dir string, doc *node) string {
 	for _, configured := range []bool{true, false} {
 		for _, t := range byTool {
 			name := path.Join(dir, t.file)
-			if chosen == "" && (!configured || t.tool != "" && doc.get("tool", t.tool).isTable()) && r.root.isFile(name) {
+			if chosen == "" && (!configured || t.tool != "" && doc.Get("tool", t.tool).IsTable()) && r.root.isFile(name) {
 				chosen = name
 			}
 		}

@@ -60,7 +60,7 @@ func (l *lockFile) poetryPackage(p, files table) {
 		return
 	}
 	list := p.tables("files")
-	if p.n.get("files") == nil { // before version 2
+	if p.n.Get("files") == nil { // before version 2
 		list = files.tables(p.str("name"))
 	}
 	for _, f := range list {
@@ -85,14 +85,14 @@ func (l *lockFile) poetryPackage(p, files table) {
 
 // poetryMarkers reads markers = "…", or one for each group.
 func (l *lockFile) poetryMarkers(p table, groups []string) (*pep508.Marker, bool) {
-	n := p.n.get("markers")
+	n := p.n.Get("markers")
 	var list []*pep508.Marker
 	read := func(n *node) bool {
-		if !n.isString() {
+		if !n.IsString() {
 			l.fail(p.at("markers"), "markers", errors.New("must be a string, or a string for each group"))
 			return false
 		}
-		m, ok := l.parseMarker(p.at("markers"), n.text)
+		m, ok := l.parseMarker(p.at("markers"), n.Text)
 		if !ok {
 			return false
 		}
@@ -104,13 +104,13 @@ func (l *lockFile) poetryMarkers(p table, groups []string) (*pep508.Marker, bool
 	switch {
 	case n == nil:
 		return nil, true
-	case !n.isTable():
+	case !n.IsTable():
 		if !read(n) {
 			return nil, false
 		}
 	default:
 		for _, g := range groups {
-			if m := n.get(g); m == nil {
+			if m := n.Get(g); m == nil {
 				list = append(list, nil)
 			} else if (g == "main" || l.wants(l.req.Groups, g) || !slices.Contains(groups, "main")) && !read(m) {
 				return nil, false

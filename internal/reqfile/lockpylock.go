@@ -41,8 +41,8 @@ func (l *lockFile) pylockNames() func(kind, name string) bool {
 	note := func(w *wanted, key string) {
 		w.at = l.doc.at(key)
 		for _, n := range l.doc.strings(key) {
-			w.known = append(w.known, n.text)
-			w.found[pep508.NormalizeName(n.text)] = true
+			w.known = append(w.known, n.Text)
+			w.found[pep508.NormalizeName(n.Text)] = true
 		}
 	}
 	if l.as == asRequirements {
@@ -93,7 +93,7 @@ func (l *lockFile) pylockPackage(p table, holds func(kind, name string) bool) {
 // addHashes takes those of a file's table: hashes = { sha256 = "…" }.
 func (p *Pin) addHashes(file table) {
 	hashes := file.sub("hashes")
-	for _, algorithm := range hashes.n.names() {
+	for _, algorithm := range hashes.n.Names() {
 		p.Hashes = addHash(p.Hashes, algorithm+":"+hashes.str(algorithm))
 	}
 }
@@ -105,7 +105,7 @@ func (l *lockFile) pylockOrigin(p table) (*Requirement, error) {
 	var err error
 	from := table{}
 	switch {
-	case p.n.get("vcs").isTable():
+	case p.n.Get("vcs").IsTable():
 		from = p.sub("vcs")
 		if kind := from.str("type"); kind != "git" {
 			return nil, fmt.Errorf("repositories of %s are not supported", quote(kind))
@@ -114,13 +114,13 @@ func (l *lockFile) pylockOrigin(p table) (*Requirement, error) {
 			return nil, errors.New("a repository without url")
 		}
 		q, err = gitRequirement(from.str("url"), from.str("commit-id"))
-	case p.n.get("archive").isTable():
+	case p.n.Get("archive").IsTable():
 		if from = p.sub("archive"); from.str("url") != "" {
 			q, _, err = parseArchiveURL(from.str("url"))
 		} else {
 			q.Path, err = l.root.within(dir, from.str("path"))
 		}
-	case p.n.get("directory").isTable():
+	case p.n.Get("directory").IsTable():
 		from = p.sub("directory")
 		q.Path, err = l.root.within(dir, from.str("path"))
 		q.Editable = from.is("editable")

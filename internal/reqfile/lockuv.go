@@ -20,10 +20,10 @@ func (r *reader) parseUVLock(ctx context.Context, loc location, data []byte, as 
 	if l == nil {
 		return
 	}
-	if v := l.doc.n.get("version"); v == nil || v.text != "1" {
+	if v := l.doc.n.Get("version"); v == nil || v.Text != "1" {
 		have := ""
 		if v != nil {
-			have = v.text
+			have = v.Text
 		}
 		l.unknownVersion(l.doc.at("version"), have, "1")
 		return
@@ -31,9 +31,9 @@ func (r *reader) parseUVLock(ctx context.Context, loc location, data []byte, as 
 	l.requiresPython(l.doc.at("requires-python"), l.doc.str("requires-python"))
 	var members []table
 	l.manifest = map[string]bool{}
-	if names := l.doc.n.get("manifest", "members"); names.isArray() {
-		for _, m := range names.items {
-			l.manifest[pep508.NormalizeName(m.text)] = true
+	if names := l.doc.n.Get("manifest", "members"); names.IsArray() {
+		for _, m := range names.Items {
+			l.manifest[pep508.NormalizeName(m.Text)] = true
 		}
 	}
 	for _, p := range l.doc.tables("package") {
@@ -121,7 +121,7 @@ func (l *lockFile) outside(at Position, name string, err error) {
 func (l *lockFile) uvForks(p table, pin Pin) {
 	var forks []*pep508.Marker
 	for _, n := range p.strings("resolution-markers") {
-		m, ok := l.parseMarker(Position{l.doc.file, n.line}, n.text)
+		m, ok := l.parseMarker(Position{l.doc.file, n.Line}, n.Text)
 		if !ok {
 			return
 		}
@@ -217,7 +217,7 @@ func (l *lockFile) uvRoots(members []table) {
 		l.uvRequirement(dep)
 	}
 	if len(members) == 0 {
-		if manifest.n.get("requirements") != nil {
+		if manifest.n.Get("requirements") != nil {
 			return
 		}
 		l.fail(Position{File: l.doc.file}, "", errors.New("the lock names no project that it is for, and there is no pyproject.toml beside it"))
@@ -230,7 +230,7 @@ func (l *lockFile) uvRoots(members []table) {
 		for _, dep := range meta.tables("requires-dist") {
 			l.uvRequirement(dep)
 		}
-		for _, group := range meta.sub("requires-dev").n.names() {
+		for _, group := range meta.sub("requires-dev").n.Names() {
 			l.groups.known = append(l.groups.known, group)
 			if !l.wants(l.req.Groups, group) {
 				continue
@@ -247,14 +247,14 @@ func (l *lockFile) uvRoots(members []table) {
 func (l *lockFile) describeRoot(m, meta table) {
 	about := &Project{Name: m.str("name"), Version: m.str("version"), RequiresPython: l.lock.RequiresPython, Position: m.at("name")}
 	for _, extra := range meta.strings("provides-extras") {
-		key := pep508.NormalizeName(extra.text)
+		key := pep508.NormalizeName(extra.Text)
 		about.Extras = append(about.Extras, key)
-		l.extras.known = append(l.extras.known, extra.text)
+		l.extras.known = append(l.extras.known, extra.Text)
 		if l.wants(l.req.Extras, key) {
 			l.extras.found[key] = true
 		}
 	}
-	for _, group := range meta.sub("requires-dev").n.names() {
+	for _, group := range meta.sub("requires-dev").n.Names() {
 		about.Groups = append(about.Groups, pep508.NormalizeName(group))
 	}
 	l.setProject(about)

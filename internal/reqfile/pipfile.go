@@ -24,9 +24,9 @@ func (r *reader) parsePipfile(ctx context.Context, loc location, data []byte, _ 
 		r.set.Options.Pre = true
 	}
 	r.groups.at = Position{File: doc.file}
-	for _, section := range doc.n.names() {
+	for _, section := range doc.n.Names() {
 		group, isSection := pipenvGroup(section)
-		if !isSection || !doc.n.get(section).isTable() {
+		if !isSection || !doc.n.Get(section).IsTable() {
 			continue
 		}
 		if group != "" {
@@ -37,7 +37,7 @@ func (r *reader) parsePipfile(ctx context.Context, loc location, data []byte, _ 
 			r.groups.found[pep508.NormalizeName(group)] = true
 		}
 		t := doc.sub(section)
-		for _, name := range t.n.names() {
+		for _, name := range t.n.Names() {
 			if r.stopped(ctx) {
 				return
 			}
@@ -74,15 +74,15 @@ func (r *reader) pipenvSources(list []table) {
 
 // pipenvPackage reads name = "specifier" or name = { … }.
 func (r *reader) pipenvPackage(loc location, section table, name string) {
-	n, at := section.n.get(name), section.at(name)
-	text := name + " = " + n.written()
+	n, at := section.n.Get(name), section.at(name)
+	text := name + " = " + n.Written()
 	q := Requirement{Position: at, Text: text}
 	t := table{r, section.file, n}
-	version := n.text
+	version := n.Text
 	switch {
-	case n.isTable():
+	case n.IsTable():
 		version = t.str("version")
-	case !n.isString():
+	case !n.IsString():
 		r.fail(at, name, errors.New("must be a string or a table"))
 		return
 	}
@@ -91,7 +91,7 @@ func (r *reader) pipenvPackage(loc location, section table, name string) {
 		r.fail(at, text, err)
 		return
 	}
-	if !n.isTable() {
+	if !n.IsTable() {
 		r.keep(q, false)
 		return
 	}
@@ -140,7 +140,7 @@ func (q *Requirement) parts(name string, extras []string, specifier string, mark
 // pipenvMarkers are markers = "…", and the marker variables as keys of their own:
 // sys_platform = "== 'linux'".
 func pipenvMarkers(t table) []string {
-	if t.n == nil || !t.n.isTable() {
+	if t.n == nil || !t.n.IsTable() {
 		return nil
 	}
 	var list []string
@@ -168,10 +168,10 @@ func (r *reader) parsePipfileLock(ctx context.Context, loc location, data []byte
 	l := &lockFile{reader: r, loc: loc, as: as, doc: doc,
 		lock: Lock{File: loc.String(), Format: "pipenv", Complete: true}}
 	meta := l.doc.sub("_meta")
-	if v := meta.n.get("pipfile-spec"); v == nil || v.text != "6" {
+	if v := meta.n.Get("pipfile-spec"); v == nil || v.Text != "6" {
 		have := ""
 		if v != nil {
-			have = v.text
+			have = v.Text
 		}
 		l.unknownVersion(meta.at("pipfile-spec"), have, "6")
 		return
@@ -192,9 +192,9 @@ func (r *reader) parsePipfileLock(ctx context.Context, loc location, data []byte
 // pipenvSections reads default, and the sections wanted as groups.
 func (l *lockFile) pipenvSections(ctx context.Context) {
 	chosen := map[string]string{} // versions by name: sections may repeat each other
-	for _, section := range l.doc.n.names() {
+	for _, section := range l.doc.n.Names() {
 		group, isSection := pipenvGroup(section)
-		if !isSection || !l.doc.n.get(section).isTable() {
+		if !isSection || !l.doc.n.Get(section).IsTable() {
 			continue
 		}
 		if group != "" && !l.wants(l.req.Groups, group) {
@@ -202,7 +202,7 @@ func (l *lockFile) pipenvSections(ctx context.Context) {
 		}
 		l.groups.found[pep508.NormalizeName(group)] = true
 		t := l.doc.sub(section)
-		for _, name := range t.n.names() {
+		for _, name := range t.n.Names() {
 			if l.stopped(ctx) {
 				return
 			}
@@ -222,7 +222,7 @@ func (l *lockFile) pipenvPin(t table, name string) {
 	if t.n == nil {
 		return
 	}
-	at.Line = t.n.line
+	at.Line = t.n.Line
 	pin := Pin{Position: at, Name: name, Index: t.str("index"), Version: strings.TrimLeft(t.str("version"), "= ")}
 	markers := pipenvMarkers(t)
 	if len(markers) > 0 {
@@ -249,7 +249,7 @@ func (l *lockFile) pipenvPin(t table, name string) {
 		pin.Direct = &from
 	}
 	for _, h := range t.strings("hashes") {
-		pin.Hashes = addHash(pin.Hashes, h.text)
+		pin.Hashes = addHash(pin.Hashes, h.Text)
 	}
 	if pin.Direct != nil {
 		pin.Direct.Hashes = slices.Concat(pin.Direct.Hashes, pin.Hashes)

@@ -13,8 +13,8 @@ import (
 func (p *pyproject) describePoetry(t table) {
 	about := &Project{
 		Name: t.str("name"), Version: t.str("version"),
-		HasBuildSystem: p.doc.get("build-system").isTable(),
-		Position:       Position{p.file, t.n.line},
+		HasBuildSystem: p.doc.Get("build-system").IsTable(),
+		Position:       Position{p.file, t.n.Line},
 	}
 	if about.Name != "" && !isName(about.Name) {
 		p.fail(t.at("name"), about.Name, errors.New("not a valid project name"))
@@ -23,14 +23,14 @@ func (p *pyproject) describePoetry(t table) {
 		about.Version = "" // filled in by plugins: "0.0.0" or nothing of use
 	}
 	p.name = pep508.NormalizeName(about.Name)
-	if python := t.n.get("dependencies", "python"); python.isString() {
-		spec, err := poetryPython(python.text)
+	if python := t.n.Get("dependencies", "python"); python.IsString() {
+		spec, err := poetryPython(python.Text)
 		if err != nil {
-			p.fail(Position{p.file, python.line}, python.text, err)
+			p.fail(Position{p.file, python.Line}, python.Text, err)
 		}
 		about.RequiresPython = spec
 	}
-	for _, name := range t.n.get("extras").names() {
+	for _, name := range t.n.Get("extras").Names() {
 		about.Extras = append(about.Extras, pep508.NormalizeName(name))
 	}
 	for _, name := range p.groupNames() {
@@ -44,7 +44,7 @@ func (p *pyproject) describePoetry(t table) {
 func (p *pyproject) poetryDependencies(ctx context.Context, t table) {
 	wanted := p.poetryExtras(t)
 	deps := t.sub("dependencies")
-	for _, name := range deps.n.names() {
+	for _, name := range deps.n.Names() {
 		if p.stopped(ctx) {
 			return
 		}
@@ -58,27 +58,27 @@ func (p *pyproject) poetryDependencies(ctx context.Context, t table) {
 // ask for.
 func (p *pyproject) poetryExtras(t table) map[string]bool {
 	extras := t.sub("extras")
-	p.extras.known = append(p.extras.known, extras.n.names()...)
+	p.extras.known = append(p.extras.known, extras.n.Names()...)
 	if p.extras.at.File == "" {
 		p.extras.at = t.at("extras")
 	}
 	names, known := map[string]bool{}, map[string]bool{}
-	for _, name := range t.n.get("dependencies").names() {
+	for _, name := range t.n.Get("dependencies").Names() {
 		known[pep508.NormalizeName(name)] = true
 	}
-	for _, extra := range extras.n.names() {
+	for _, extra := range extras.n.Names() {
 		if !p.wants(p.req.Extras, extra) {
 			continue
 		}
 		p.extras.found[pep508.NormalizeName(extra)] = true
 		for _, n := range extras.strings(extra) {
-			req, err := pep508.Parse(n.text)
+			req, err := pep508.Parse(n.Text)
 			if err != nil {
-				p.fail(Position{p.file, n.line}, n.text, err)
+				p.fail(Position{p.file, n.Line}, n.Text, err)
 				continue
 			}
 			if !known[req.Key()] {
-				p.fail(Position{p.file, n.line}, n.text, errors.New("the extra names a package that is no dependency"))
+				p.fail(Position{p.file, n.Line}, n.Text, errors.New("the extra names a package that is no dependency"))
 			}
 			names[req.Key()] = true
 		}
@@ -88,17 +88,17 @@ func (p *pyproject) poetryExtras(t table) map[string]bool {
 
 // poetryDependency reads name = "^1.2", name = { … }, or an array of such tables.
 func (p *pyproject) poetryDependency(deps table, name string, wanted map[string]bool) {
-	n := deps.n.get(name)
+	n := deps.n.Get(name)
 	list := []*node{n}
-	if n.isArray() {
-		list = n.items
+	if n.IsArray() {
+		list = n.Items
 	}
 	for _, item := range list {
-		at := Position{p.file, max(item.line, 1)}
-		if item.line == 0 {
+		at := Position{p.file, max(item.Line, 1)}
+		if item.Line == 0 {
 			at = deps.at(name)
 		}
-		q := Requirement{Position: at, Text: name + " = " + item.written()}
+		q := Requirement{Position: at, Text: name + " = " + item.Written()}
 		keep, err := p.poetryRead(&q, name, item, wanted)
 		if err != nil {
 			p.fail(at, q.Text, err)
@@ -113,14 +113,14 @@ func (p *pyproject) poetryDependency(deps table, name string, wanted map[string]
 // poetryRead fills in q; keep is false for an optional dependency that no wanted
 // extra names.
 func (p *pyproject) poetryRead(q *Requirement, name string, n *node, wanted map[string]bool) (keep bool, err error) {
-	if n.isString() {
-		spec, err := poetrySpecifier(n.text)
+	if n.IsString() {
+		spec, err := poetrySpecifier(n.Text)
 		if err != nil {
 			return false, err
 		}
 		return true, q.parts(name, nil, spec, nil)
 	}
-	if !n.isTable() {
+	if !n.IsTable() {
 		return false, errors.New("must be a version constraint or a table")
 	}
 	t := table{p.reader, p.file, n}
@@ -177,37 +177,37 @@ func joinSpecifiers(a, b string) string {
 // poetryGroup reads [tool.poetry.group.NAME] and the older dev-dependencies; false
 // when there is neither.
 func (p *pyproject) poetryGroup(ctx context.Context, key string, depth int, seen bool) bool {
-	t := table{p.reader, p.file, p.doc.get("tool", "poetry")}
-	if t.n == nil || !t.n.isTable() {
+	t := table{p.reader, p.file, p.doc.Get("tool", "poetry")}
+	if t.n == nil || !t.n.IsTable() {
 		return false
 	}
 	found := false
 	all := func(deps table) {
 		found = true
-		for _, name := range deps.n.names() {
+		for _, name := range deps.n.Names() {
 			if !seen && name != "python" && !p.stopped(ctx) {
 				p.poetryDependency(deps, name, nil)
 			}
 		}
 	}
-	if key == "dev" && t.n.get("dev-dependencies") != nil {
+	if key == "dev" && t.n.Get("dev-dependencies") != nil {
 		all(t.sub("dev-dependencies"))
 	}
 	groups := t.sub("group")
-	for _, written := range groups.n.names() {
+	for _, written := range groups.n.Names() {
 		if pep508.NormalizeName(written) != key {
 			continue
 		}
 		g := groups.sub(written)
 		all(g.sub("dependencies"))
 		for _, include := range g.strings("include-groups") {
-			at := Position{p.file, include.line}
+			at := Position{p.file, include.Line}
 			switch {
 			case seen:
 			case depth >= maxDepth:
-				p.fail(at, include.text, fmt.Errorf("%w: groups included more than %d deep", ErrTooLarge, maxDepth))
-			case !p.group(ctx, include.text, depth+1):
-				p.fail(at, include.text, errors.New("there is no such dependency group"))
+				p.fail(at, include.Text, fmt.Errorf("%w: groups included more than %d deep", ErrTooLarge, maxDepth))
+			case !p.group(ctx, include.Text, depth+1):
+				p.fail(at, include.Text, errors.New("there is no such dependency group"))
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"reqpm/internal/tomltree"
 )
 
 type pyKind int
@@ -244,12 +246,12 @@ func (p *pyReader) expression(depth int) (*node, bool) {
 			return nil, false
 		}
 		switch {
-		case value.isArray() && right.isArray():
-			value = &node{kind: unstable.Array, line: value.line, items: slices.Concat(value.items, right.items)}
-			ok = p.join(len(value.items))
-		case value.isString() && right.isString():
-			value = &node{kind: unstable.String, line: value.line, text: value.text + right.text}
-			ok = p.join(len(value.text))
+		case value.IsArray() && right.IsArray():
+			value = &node{Kind: unstable.Array, Line: value.Line, Items: slices.Concat(value.Items, right.Items)}
+			ok = p.join(len(value.Items))
+		case value.IsString() && right.IsString():
+			value = &node{Kind: unstable.String, Line: value.Line, Text: value.Text + right.Text}
+			ok = p.join(len(value.Text))
 		default:
 			ok = false
 		}
@@ -264,13 +266,13 @@ func (p *pyReader) operand(depth int) (*node, bool) {
 	t := p.tokens[p.pos]
 	switch {
 	case t.kind == pyString:
-		n := &node{kind: unstable.String, line: t.line}
+		n := &node{Kind: unstable.String, Line: t.line}
 		var b strings.Builder
 		for p.pos < len(p.tokens) && p.tokens[p.pos].kind == pyString {
 			b.WriteString(p.tokens[p.pos].text)
 			p.pos++
 		}
-		n.text = b.String()
+		n.Text = b.String()
 		return n, !p.is(p.pos, "%") && !p.is(p.pos, ".")
 	case t.kind == pyName && t.text == "dict" && p.is(p.pos+1, "("):
 		p.pos += 2
@@ -291,7 +293,7 @@ func (p *pyReader) operand(depth int) (*node, bool) {
 func (p *pyReader) sequence(depth int) (*node, bool) {
 	open := p.tokens[p.pos]
 	end := map[string]string{"[": "]", "(": ")"}[open.text]
-	list := &node{kind: unstable.Array, line: open.line}
+	list := &node{Kind: unstable.Array, Line: open.line}
 	commas := 0
 	p.pos++
 	for !p.is(p.pos, end) {
@@ -303,14 +305,14 @@ func (p *pyReader) sequence(depth int) (*node, bool) {
 		switch {
 		case !ok:
 			return nil, false
-		case starred && item.isArray() && p.join(len(item.items)):
-			list.items = append(list.items, item.items...)
+		case starred && item.IsArray() && p.join(len(item.Items)):
+			list.Items = append(list.Items, item.Items...)
 		case starred:
 			return nil, false
 		default:
-			list.items = append(list.items, item)
+			list.Items = append(list.Items, item)
 		}
-		if len(list.items) > maxRequirements {
+		if len(list.Items) > maxRequirements {
 			return nil, false
 		}
 		if p.is(p.pos, ",") {
@@ -321,8 +323,8 @@ func (p *pyReader) sequence(depth int) (*node, bool) {
 		}
 	}
 	p.pos++
-	if open.text == "(" && commas == 0 && len(list.items) == 1 {
-		return list.items[0], true
+	if open.text == "(" && commas == 0 && len(list.Items) == 1 {
+		return list.Items[0], true
 	}
 	return list, true
 }
@@ -330,8 +332,8 @@ func (p *pyReader) sequence(depth int) (*node, bool) {
 // braces reads a dict with string keys, or a set.
 func (p *pyReader) braces(depth int) (*node, bool) {
 	open := p.tokens[p.pos]
-	dict := newTable(open.line)
-	set := &node{kind: unstable.Array, line: open.line}
+	dict := tomltree.NewTable(open.line)
+	set := &node{Kind: unstable.Array, Line: open.line}
 	p.pos++
 	for !p.is(p.pos, "}") {
 		key, ok := p.expression(depth + 1)
@@ -341,12 +343,12 @@ func (p *pyReader) braces(depth int) (*node, bool) {
 		if p.is(p.pos, ":") {
 			p.pos++
 			value, ok := p.expression(depth + 1)
-			if !ok || !key.isString() {
+			if !ok || !key.IsString() {
 				return nil, false
 			}
-			dict.put(key.text, value)
+			dict.Put(key.Text, value)
 		} else {
-			set.items = append(set.items, key)
+			set.Items = append(set.Items, key)
 		}
 		if p.is(p.pos, ",") {
 			p.pos++
@@ -355,15 +357,15 @@ func (p *pyReader) braces(depth int) (*node, bool) {
 		}
 	}
 	p.pos++
-	if len(set.items) > 0 {
-		return set, len(dict.keys) == 0
+	if len(set.Items) > 0 {
+		return set, len(dict.Keys) == 0
 	}
 	return dict, true
 }
 
 // keywords reads the arguments of dict(name=value, …).
 func (p *pyReader) keywords(depth int) (*node, bool) {
-	dict := newTable(p.tokens[p.pos-1].line)
+	dict := tomltree.NewTable(p.tokens[p.pos-1].line)
 	for !p.is(p.pos, ")") {
 		if p.pos >= len(p.tokens) || p.tokens[p.pos].kind != pyName || !p.is(p.pos+1, "=") {
 			return nil, false
@@ -374,7 +376,7 @@ func (p *pyReader) keywords(depth int) (*node, bool) {
 		if !ok {
 			return nil, false
 		}
-		dict.put(name, value)
+		dict.Put(name, value)
 		if p.is(p.pos, ",") {
 			p.pos++
 		} else if !p.is(p.pos, ")") {

@@ -76,18 +76,18 @@ func (r *reader) parsePyproject(ctx context.Context, loc location, data []byte, 
 	}
 	p := &pyproject{reader: r, loc: loc, file: t.file, doc: t.n, entered: map[string]bool{}, sources: map[string][]source{}, reached: map[string]bool{}}
 	r.looked.files[loc.path] = p.doc
-	p.project = p.doc.get("project")
+	p.project = p.doc.Get("project")
 	p.space = p.findWorkspace(path.Dir(loc.path), p.doc)
 	p.noteGroups()
 	p.readSources()
 	p.readIndexes()
 	poetry := table{r, p.file, p.doc}.sub("tool").sub("poetry")
 	switch {
-	case p.project.isTable():
+	case p.project.IsTable():
 		p.describe()
 		p.dependencies(ctx)
 		p.wantedExtras(ctx)
-	case poetry.n != nil && !p.doc.get("tool", "poetry", "package-mode").is("false") || poetry.n.get("dependencies").isTable():
+	case poetry.n != nil && !p.doc.Get("tool", "poetry", "package-mode").Is("false") || poetry.n.Get("dependencies").IsTable():
 		p.describePoetry(poetry)
 		p.poetryDependencies(ctx, poetry)
 	case p.space != nil && p.space.dir == path.Dir(loc.path):
@@ -101,9 +101,6 @@ func (r *reader) parsePyproject(ctx context.Context, loc location, data []byte, 
 	p.restrictions()
 	p.readLock(ctx)
 }
-
-// is tells whether a value is the word.
-func (n *node) is(word string) bool { return n != nil && n.text == word }
 
 // readLock reads the lock of the project, or of the workspace it is part of.
 func (p *pyproject) readLock(ctx context.Context) {
@@ -130,14 +127,6 @@ func (p *pyproject) readSetuptools(ctx context.Context) bool {
 	return false
 }
 
-// names are the keys of a table, none for nil.
-func (n *node) names() []string {
-	if n == nil {
-		return nil
-	}
-	return n.keys
-}
-
 // errNoProject is for files that only configure tools.
 var errNoProject = errors.New("it has no [project] table, so it asks for nothing")
 
@@ -154,8 +143,8 @@ func (p *pyproject) describe() {
 		Name:           p.str("name"),
 		Version:        p.str("version"),
 		RequiresPython: p.str("requires-python"),
-		HasBuildSystem: p.doc.get("build-system").isTable(),
-		Position:       Position{p.file, p.project.line},
+		HasBuildSystem: p.doc.Get("build-system").IsTable(),
+		Position:       Position{p.file, p.project.Line},
 	}
 	p.name = pep508.NormalizeName(about.Name)
 	if about.Name == "" {
@@ -186,18 +175,18 @@ func (p *pyproject) describe() {
 func (p *pyproject) str(key string) string { return table{p.reader, p.file, p.project}.str(key) }
 
 func (p *pyproject) pos(key string) Position {
-	return Position{p.file, p.project.get(key).line}
+	return Position{p.file, p.project.Get(key).Line}
 }
 
 // isDynamic tells whether a field is left to the build backend (PEP 621).
 func (p *pyproject) isDynamic(field string) bool {
-	n := p.project.get("dynamic")
-	return n.isArray() && slices.ContainsFunc(n.items, func(i *node) bool { return i.text == field })
+	n := p.project.Get("dynamic")
+	return n.IsArray() && slices.ContainsFunc(n.Items, func(i *node) bool { return i.Text == field })
 }
 
 // dependencies reads [project] dependencies, static or by setuptools' files.
 func (p *pyproject) dependencies(ctx context.Context) {
-	if deps := p.project.get("dependencies"); deps != nil {
+	if deps := p.project.Get("dependencies"); deps != nil {
 		p.list(ctx, deps, "dependencies", "")
 		return
 	}
@@ -207,13 +196,13 @@ func (p *pyproject) dependencies(ctx context.Context) {
 	if p.setuptoolsFiles(ctx, "dependencies") {
 		return
 	}
-	poetry := table{p.reader, p.file, p.doc.get("tool", "poetry")}
-	hook := p.doc.get("tool", "hatch", "metadata", "hooks", "requirements_txt", "files")
+	poetry := table{p.reader, p.file, p.doc.Get("tool", "poetry")}
+	hook := p.doc.Get("tool", "hatch", "metadata", "hooks", "requirements_txt", "files")
 	switch {
-	case poetry.n.get("dependencies").isTable():
+	case poetry.n.Get("dependencies").IsTable():
 		p.poetryDependencies(ctx, poetry)
-	case hook.isArray():
-		p.includeAll(ctx, hook.items, hook)
+	case hook.IsArray():
+		p.includeAll(ctx, hook.Items, hook)
 	case p.readSetuptools(ctx):
 	default:
 		p.warn(p.pos("dynamic"), "the dependencies are dynamic: only its build backend can tell them")
@@ -223,12 +212,12 @@ func (p *pyproject) dependencies(ctx context.Context) {
 // setuptoolsFiles reads the requirement files that setuptools takes a dynamic
 // field from: [tool.setuptools.dynamic] dependencies = {file = […]}.
 func (p *pyproject) setuptoolsFiles(ctx context.Context, field ...string) bool {
-	n := p.doc.get(append([]string{"tool", "setuptools", "dynamic"}, append(field, "file")...)...)
+	n := p.doc.Get(append([]string{"tool", "setuptools", "dynamic"}, append(field, "file")...)...)
 	if n == nil {
 		return false
 	}
-	files := n.items
-	if n.isString() {
+	files := n.Items
+	if n.IsString() {
 		files = []*node{n}
 	}
 	p.includeAll(ctx, files, n)
@@ -238,25 +227,25 @@ func (p *pyproject) setuptoolsFiles(ctx context.Context, field ...string) bool {
 // includeAll reads requirement files that the list n names.
 func (p *pyproject) includeAll(ctx context.Context, files []*node, n *node) {
 	for _, f := range files {
-		at := Position{p.file, f.line}
-		if !f.isString() {
-			p.fail(Position{p.file, n.line}, "file", errors.New("must be a list of file names"))
+		at := Position{p.file, f.Line}
+		if !f.IsString() {
+			p.fail(Position{p.file, n.Line}, "file", errors.New("must be a list of file names"))
 			continue
 		}
-		loc, err := p.root.include(p.loc, f.text)
+		loc, err := p.root.include(p.loc, f.Text)
 		if err != nil {
-			p.fail(at, f.text, err)
+			p.fail(at, f.Text, err)
 			continue
 		}
-		p.readFile(ctx, loc, at, f.text, asRequirements)
+		p.readFile(ctx, loc, at, f.Text, asRequirements)
 	}
 }
 
 // extraNames are the extras as written, static ones first.
 func (p *pyproject) extraNames() []string {
-	names := slices.Clone(p.project.get("optional-dependencies").names())
+	names := slices.Clone(p.project.Get("optional-dependencies").Names())
 	if p.isDynamic("optional-dependencies") {
-		names = append(names, p.doc.get("tool", "setuptools", "dynamic", "optional-dependencies").names()...)
+		names = append(names, p.doc.Get("tool", "setuptools", "dynamic", "optional-dependencies").Names()...)
 	}
 	return names
 }
@@ -266,9 +255,9 @@ func (p *pyproject) wantedExtras(ctx context.Context) {
 	w := &p.extras
 	w.known = append(w.known, p.extraNames()...)
 	if w.at.File == "" {
-		w.at = Position{p.file, p.project.line}
-		if n := p.project.get("optional-dependencies"); n.isTable() {
-			w.at.Line = n.line
+		w.at = Position{p.file, p.project.Line}
+		if n := p.project.Get("optional-dependencies"); n.IsTable() {
+			w.at.Line = n.Line
 		}
 	}
 	for _, name := range w.names {
@@ -293,7 +282,7 @@ func (p *pyproject) extra(ctx context.Context, name, marker string) bool {
 		before := p.within
 		p.within = scope{extra: key}
 		defer func() { p.within = before }()
-		if deps := p.project.get("optional-dependencies", written); deps != nil {
+		if deps := p.project.Get("optional-dependencies", written); deps != nil {
 			p.list(ctx, deps, written, marker)
 		} else {
 			p.setuptoolsFiles(ctx, "optional-dependencies", written)
@@ -305,16 +294,16 @@ func (p *pyproject) extra(ctx context.Context, name, marker string) bool {
 
 // list reads an array of requirements. marker, when not "", holds for all.
 func (p *pyproject) list(ctx context.Context, n *node, what, marker string) {
-	if !n.isArray() {
-		p.fail(Position{p.file, n.line}, what, errors.New("must be an array of strings"))
+	if !n.IsArray() {
+		p.fail(Position{p.file, n.Line}, what, errors.New("must be an array of strings"))
 		return
 	}
-	for _, item := range n.items {
+	for _, item := range n.Items {
 		if p.stopped(ctx) {
 			return
 		}
-		if !item.isString() {
-			p.fail(Position{p.file, max(item.line, n.line)}, what, errors.New("must hold nothing but strings"))
+		if !item.IsString() {
+			p.fail(Position{p.file, max(item.Line, n.Line)}, what, errors.New("must hold nothing but strings"))
 			continue
 		}
 		p.dependency(ctx, item, marker)
@@ -325,8 +314,8 @@ func (p *pyproject) list(ctx context.Context, n *node, what, marker string) {
 // ("name[extra]", the usual way to build one extra from others) stands for the
 // extras' own requirements.
 func (p *pyproject) dependency(ctx context.Context, item *node, outer string) {
-	at := Position{p.file, item.line}
-	text := strings.TrimFunc(item.text, isSpace)
+	at := Position{p.file, item.Line}
+	text := strings.TrimFunc(item.Text, isSpace)
 	if len(text) > maxTextBytes {
 		p.fail(at, text, fmt.Errorf("%w: a requirement of more than %d KB", ErrTooLarge, maxTextBytes>>10))
 		return

@@ -27,8 +27,8 @@ func (r *reader) parseSetupPy(ctx context.Context, loc location, data []byte, _ 
 	}
 	about.Name, about.Version = call.str("name"), call.str("version")
 	if v, ok := call.arguments["python_requires"]; ok {
-		if v.value.isString() {
-			about.RequiresPython = s.python(Position{s.file, v.value.line}, v.value.text)
+		if v.value.IsString() {
+			about.RequiresPython = s.python(Position{s.file, v.value.Line}, v.value.Text)
 		} else {
 			s.computed("python_requires", v)
 		}
@@ -39,9 +39,9 @@ func (r *reader) parseSetupPy(ctx context.Context, loc location, data []byte, _ 
 	s.setupExtras(ctx, call, about)
 	requires, has := call.arguments["install_requires"]
 	switch {
-	case has && requires.value.isStrings():
+	case has && requires.value.IsStrings():
 		s.literals(ctx, requires.value, nil)
-	case has && requires.value.isString():
+	case has && requires.value.IsString():
 		s.splitLiteral(requires.value, nil)
 	case has:
 		s.computed("install_requires", requires)
@@ -65,7 +65,7 @@ func (s *setupFile) computed(name string, v pyArgument) {
 
 // literals keeps an array of requirement strings.
 func (s *setupFile) literals(ctx context.Context, list *node, marker *pep508.Marker) {
-	for _, n := range list.items {
+	for _, n := range list.Items {
 		if s.stopped(ctx) {
 			return
 		}
@@ -73,15 +73,10 @@ func (s *setupFile) literals(ctx context.Context, list *node, marker *pep508.Mar
 	}
 }
 
-// isStrings is true for an array of nothing but strings.
-func (n *node) isStrings() bool {
-	return n.isArray() && !slices.ContainsFunc(n.items, func(i *node) bool { return !i.isString() })
-}
-
 // splitLiteral reads one string, which may hold several lines, as setuptools does.
 func (s *setupFile) splitLiteral(n *node, marker *pep508.Marker) {
-	line := n.line
-	for text := range strings.SplitSeq(n.text, "\n") {
+	line := n.Line
+	for text := range strings.SplitSeq(n.Text, "\n") {
 		if text = strings.TrimSpace(text); text != "" && text[0] != '#' {
 			s.setupRequirement(Position{s.file, line}, text, marker)
 		}
@@ -97,7 +92,7 @@ func (s *setupFile) setupExtras(ctx context.Context, call setupCall, about *Proj
 	}
 	at := Position{s.file, max(extras.line, 1)}
 	s.extras.at = at
-	if !extras.value.isTable() {
+	if !extras.value.IsTable() {
 		s.computed("extras_require", extras)
 		s.unknown = true
 		for _, name := range s.req.Extras { // nobody can say that they are wrong
@@ -105,7 +100,7 @@ func (s *setupFile) setupExtras(ctx context.Context, call setupCall, about *Proj
 		}
 		return
 	}
-	for _, key := range extras.value.keys {
+	for _, key := range extras.value.Keys {
 		name, condition, conditional := strings.Cut(key, ":")
 		var condMarker *pep508.Marker
 		if conditional {
@@ -130,10 +125,10 @@ func (s *setupFile) extraValue(ctx context.Context, extras pyArgument, key strin
 		s.fail(Position{s.file, extras.line}, key, err)
 		return
 	}
-	switch v := extras.value.get(key); {
-	case v.isStrings():
+	switch v := extras.value.Get(key); {
+	case v.IsStrings():
 		s.literals(ctx, v, marker)
-	case v.isString():
+	case v.IsString():
 		s.splitLiteral(v, marker)
 	default:
 		s.computed("the extra "+quote(key), extras)
@@ -156,8 +151,8 @@ type pyArgument struct {
 }
 
 func (c setupCall) str(name string) string {
-	if v := c.arguments[name].value; v.isString() {
-		return v.text
+	if v := c.arguments[name].value; v.IsString() {
+		return v.Text
 	}
 	return ""
 }
@@ -193,12 +188,12 @@ func (p *pyReader) arguments(call *setupCall) {
 		case p.is(start, "**"):
 			p.pos++
 			value, ok := p.whole()
-			if !ok || !value.isTable() {
+			if !ok || !value.IsTable() {
 				call.unknown = line
 				break
 			}
-			for _, key := range value.keys {
-				call.arguments[key] = pyArgument{line: line, value: value.get(key)}
+			for _, key := range value.Keys {
+				call.arguments[key] = pyArgument{line: line, value: value.Get(key)}
 			}
 		case p.tokens[start].kind == pyName && p.is(start+1, "="):
 			p.pos = start + 2

@@ -22,16 +22,16 @@ type source struct {
 func (p *pyproject) readSources() {
 	if p.space != nil && p.space.dir != path.Dir(p.loc.path) {
 		root := location{path: p.space.file}
-		p.addSources(root, table{p.reader, root.path, p.space.doc.get("tool", "uv", "sources")})
+		p.addSources(root, table{p.reader, root.path, p.space.doc.Get("tool", "uv", "sources")})
 	}
-	p.addSources(p.loc, table{p.reader, p.file, p.doc.get("tool", "uv", "sources")})
-	if !p.project.isTable() || p.isDynamic("dependencies") {
+	p.addSources(p.loc, table{p.reader, p.file, p.doc.Get("tool", "uv", "sources")})
+	if !p.project.IsTable() || p.isDynamic("dependencies") {
 		return
 	}
-	deps := table{p.reader, p.file, p.doc.get("tool", "poetry", "dependencies")}
-	for _, name := range deps.n.names() {
-		for _, n := range oneOrMore(deps.n.get(name)) {
-			if n.isTable() {
+	deps := table{p.reader, p.file, p.doc.Get("tool", "poetry", "dependencies")}
+	for _, name := range deps.n.Names() {
+		for _, n := range oneOrMore(deps.n.Get(name)) {
+			if n.IsTable() {
 				key := pep508.NormalizeName(name)
 				p.sources[key] = append(p.sources[key], source{table{p.reader, p.file, n}, p.loc, true})
 			}
@@ -40,10 +40,10 @@ func (p *pyproject) readSources() {
 }
 
 func (p *pyproject) addSources(loc location, t table) {
-	for _, name := range t.n.names() {
+	for _, name := range t.n.Names() {
 		var list []source
-		for _, n := range oneOrMore(t.n.get(name)) {
-			if !n.isTable() {
+		for _, n := range oneOrMore(t.n.Get(name)) {
+			if !n.IsTable() {
 				p.fail(t.at(name), name, errors.New("a source must be a table"))
 				continue
 			}
@@ -54,8 +54,8 @@ func (p *pyproject) addSources(loc location, t table) {
 }
 
 func oneOrMore(n *node) []*node {
-	if n.isArray() {
-		return n.items
+	if n.IsArray() {
+		return n.Items
 	}
 	return []*node{n}
 }
@@ -135,7 +135,7 @@ func (p *pyproject) from(q Requirement, s source) (one Requirement, marker *pep5
 		if !ok {
 			return q, nil, fmt.Errorf("the workspace of %s has no member of this name", p.space.file)
 		}
-		q.become(Requirement{Path: dir, Editable: s.n.get("editable").is("true")})
+		q.become(Requirement{Path: dir, Editable: s.n.Get("editable").Is("true")})
 		p.reachMembers(dir)
 		return q, marker, nil
 	case s.str("index") != "":
@@ -153,7 +153,7 @@ func (p *pyproject) from(q Requirement, s source) (one Requirement, marker *pep5
 		return q, nil, errors.New("the source names none of git, url, path, index, workspace")
 	}
 	if found {
-		where.Editable = s.n.get("editable").is("true") || s.n.get("develop").is("true")
+		where.Editable = s.n.Get("editable").Is("true") || s.n.Get("develop").Is("true")
 		q.become(where)
 	}
 	return q, marker, nil
@@ -175,8 +175,8 @@ func (p *pyproject) restrictions() {
 	if p.space != nil {
 		loc, doc = location{path: p.space.file}, p.space.doc
 	}
-	uv := table{p.reader, loc.String(), doc.get("tool", "uv")}
-	if uv.n == nil || !uv.n.isTable() {
+	uv := table{p.reader, loc.String(), doc.Get("tool", "uv")}
+	if uv.n == nil || !uv.n.IsTable() {
 		return
 	}
 	for _, kind := range []struct {
@@ -188,13 +188,13 @@ func (p *pyproject) restrictions() {
 		{"build-constraint-dependencies", &p.set.BuildConstraints},
 	} {
 		for _, n := range uv.strings(kind.key) {
-			at := Position{uv.file, n.line}
-			q, _, err := p.parseStrict(loc, n.text)
+			at := Position{uv.file, n.Line}
+			q, _, err := p.parseStrict(loc, n.Text)
 			if err != nil {
-				p.fail(at, n.text, err)
+				p.fail(at, n.Text, err)
 				continue
 			}
-			q.Position, q.Text = at, n.text
+			q.Position, q.Text = at, n.Text
 			if len(*kind.list) < maxRequirements {
 				*kind.list = append(*kind.list, q)
 			}
@@ -211,7 +211,7 @@ func (p *pyproject) readIndexes() {
 	tool := table{p.reader, p.file, p.doc}.sub("tool")
 	p.uvIndexes(tool.sub("uv"))
 	if p.space != nil && p.space.dir != path.Dir(p.loc.path) {
-		p.uvIndexes(table{p.reader, p.space.file, p.space.doc.get("tool", "uv")})
+		p.uvIndexes(table{p.reader, p.space.file, p.space.doc.Get("tool", "uv")})
 	}
 	primary := false
 	for _, s := range tool.sub("poetry").tables("source") {
@@ -237,7 +237,7 @@ func (p *pyproject) readIndexes() {
 }
 
 func (p *pyproject) uvIndexes(uv table) {
-	if uv.n == nil || !uv.n.isTable() {
+	if uv.n == nil || !uv.n.IsTable() {
 		return
 	}
 	for _, s := range uv.tables("index") {
@@ -252,7 +252,7 @@ func (p *pyproject) uvIndexes(uv table) {
 		o.IndexURL = url
 	}
 	for _, n := range uv.strings("extra-index-url") {
-		o.ExtraIndexURLs = append(o.ExtraIndexURLs, n.text)
+		o.ExtraIndexURLs = append(o.ExtraIndexURLs, n.Text)
 	}
 	o.NoIndex = o.NoIndex || uv.is("no-index")
 }

@@ -25,7 +25,7 @@ func (r *reader) findWorkspace(dir string, doc *node) *workspace {
 		if at != dir {
 			doc = r.peek(file)
 		}
-		if table := doc.get("tool", "uv", "workspace"); table.isTable() {
+		if table := doc.Get("tool", "uv", "workspace"); table.IsTable() {
 			w := r.looked.spaces[at]
 			if w == nil {
 				w = &workspace{dir: at, file: file, doc: doc, members: map[string]string{}}
@@ -62,20 +62,20 @@ func (r *reader) findMembers(w *workspace, n *node) {
 			w.order = append(w.order, key)
 		}
 	}
-	if w.doc.get("project", "name").isString() {
+	if w.doc.Get("project", "name").IsString() {
 		add(w.dir)
 	}
 	exclude := texts(t.strings("exclude"))
 	for _, pattern := range t.strings("members") {
-		inside, err := r.root.within(w.dir, pattern.text)
+		inside, err := r.root.within(w.dir, pattern.Text)
 		if err != nil {
-			r.fail(Position{w.file, pattern.line}, pattern.text, err)
+			r.fail(Position{w.file, pattern.Line}, pattern.Text, err)
 			continue
 		}
 		g := globber{root: r.root, left: 5000}
 		found := g.expand(".", strings.Split(inside, "/"))
 		if g.left <= 0 {
-			r.warn(Position{w.file, pattern.line}, "the members are not all found: there are too many folders")
+			r.warn(Position{w.file, pattern.Line}, "the members are not all found: there are too many folders")
 		}
 		slices.Sort(found)
 		for _, dir := range found {
@@ -150,7 +150,7 @@ func matchParts(pattern, name []string) bool {
 
 // requireMembers asks for every member of a workspace whose root is no project.
 func (p *pyproject) requireMembers() {
-	at := table{p.reader, p.file, p.doc.get("tool", "uv", "workspace")}.at("members")
+	at := table{p.reader, p.file, p.doc.Get("tool", "uv", "workspace")}.at("members")
 	for _, key := range p.space.order {
 		dir := p.space.members[key]
 		q := Requirement{Position: at, Path: dir, Text: fmt.Sprintf("workspace member %s", dir)}
@@ -173,17 +173,17 @@ func (p *pyproject) reachMembers(dir string) {
 	p.reached[dir] = true
 	file := path.Join(dir, "pyproject.toml")
 	doc := p.peek(file)
-	deps := doc.get("project", "dependencies")
-	if !deps.isArray() {
+	deps := doc.Get("project", "dependencies")
+	if !deps.IsArray() {
 		return
 	}
-	for _, n := range deps.items {
-		req, err := pep508.Parse(n.text)
+	for _, n := range deps.Items {
+		req, err := pep508.Parse(n.Text)
 		if err != nil || !p.fromWorkspace(doc, req.Key()) {
 			continue
 		}
 		member := p.space.members[req.Key()]
-		q := Requirement{Position: Position{file, n.line}, Path: member, Text: n.text}
+		q := Requirement{Position: Position{file, n.Line}, Path: member, Text: n.Text}
 		q.Name = req.Name
 		p.keep(q, true)
 		p.reachMembers(member)
@@ -197,10 +197,10 @@ func (p *pyproject) fromWorkspace(doc *node, key string) bool {
 		return false
 	}
 	for _, d := range []*node{doc, p.space.doc} {
-		sources := d.get("tool", "uv", "sources")
-		for _, name := range sources.names() {
+		sources := d.Get("tool", "uv", "sources")
+		for _, name := range sources.Names() {
 			if pep508.NormalizeName(name) == key {
-				return slices.ContainsFunc(oneOrMore(sources.get(name)), func(n *node) bool { return n.get("workspace").is("true") })
+				return slices.ContainsFunc(oneOrMore(sources.Get(name)), func(n *node) bool { return n.Get("workspace").Is("true") })
 			}
 		}
 	}
