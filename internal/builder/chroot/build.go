@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
+	"reqpm/internal/builder/scratch"
 )
 
 // Bounds of one build.
@@ -50,7 +52,7 @@ type building struct {
 	o        *buildOrder
 	rootLog  *boundedLog
 	buildLog *boundedLog
-	phases   *phaseClock
+	phases   *rpmlog.Clock
 	known    knownNeeds
 	specSum  string // "" when the spec's needs must not be remembered
 	stage    layer
@@ -59,7 +61,7 @@ type building struct {
 // build runs the whole build of w.Build.
 func (w *worker) build() (outcome, error) {
 	b := &building{worker: w, o: w.Build}
-	b.phases = newPhaseClock(func(p builder.Phase) { w.emit(event{Phase: p}) })
+	b.phases = rpmlog.NewClock(func(p builder.Phase) { w.emit(event{Phase: p}) })
 	var err error
 	if b.rootLog, err = newLog(filepath.Join(b.o.Out, "root.log")); err != nil {
 		return outcome{}, err
@@ -80,11 +82,11 @@ func (w *worker) build() (outcome, error) {
 	ctx, stop := watch(total, idle, b.rootLog, b.buildLog)
 	defer stop()
 
-	b.phases.enter(builder.PhaseRoot)
+	b.phases.Enter(builder.PhaseRoot)
 	out, err := b.rounds(ctx)
-	out.Seconds = b.phases.seconds()
+	out.Seconds = b.phases.Seconds()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = &builder.BuildError{Phase: b.phases.now(), Cause: builder.CauseTimeout, Err: cause}
+		err = &builder.BuildError{Phase: b.phases.Now(), Cause: builder.CauseTimeout, Err: cause}
 	}
 	return out, b.explain(err)
 }
@@ -98,7 +100,7 @@ func (b *building) rounds(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	for range maxRounds {
-		b.phases.enter(builder.PhaseRoot)
+		b.phases.Enter(builder.PhaseRoot)
 		out, more, err := b.round(ctx)
 		if err != nil || len(more) == 0 {
 			return out, err
@@ -154,7 +156,7 @@ func (b *building) round(ctx context.Context) (out outcome, more []string, err e
 		return out, nil, b.failed(err)
 	}
 	b.remember()
-	b.phases.stop()
+	b.phases.Stop()
 	err = b.collect(&out)
 	return out, nil, err
 }
@@ -176,7 +178,7 @@ func (b *building) rpmbuild(ctx context.Context) error {
 	args = append(args, filepath.Join(buildHome, "SPECS", filepath.Base(b.o.Spec)))
 	b.buildLog.forget()
 	sink := &phaseWriter{w: b.buildLog, clock: b.phases}
-	return exitError(b.bwrap(ctx, sandboxed{args: args, stdout: sink, stderr: sink}).Run(), "")
+	return builder.AsExit(b.bwrap(ctx, sandboxed{args: args, stdout: sink, stderr: sink}).Run(), "")
 }
 
 // stageFiles lays spec and sources out in a layer of their own, below every round.
@@ -199,11 +201,11 @@ func (b *building) stageFiles() error {
 	}
 	when := time.Unix(1_000_000_000, 0)
 	spec := filepath.Join(home, "SPECS", filepath.Base(b.o.Spec))
-	if err := copyFile(b.o.Spec, spec, 0o644, buildUID, when); err != nil {
+	if err := scratch.CopyFile(b.o.Spec, spec, 0o644, buildUID, when); err != nil {
 		return fmt.Errorf("stage spec: %w", err)
 	}
 	for _, s := range b.o.Sources {
-		if err := copyFile(s, filepath.Join(home, "SOURCES", filepath.Base(s)), 0o644, buildUID, when); err != nil {
+		if err := scratch.CopyFile(s, filepath.Join(home, "SOURCES", filepath.Base(s)), 0o644, buildUID, when); err != nil {
 			return fmt.Errorf("stage sources: %w", err)
 		}
 	}
@@ -273,8 +275,8 @@ func (b *building) staticNeeds(ctx context.Context) error {
 			return err
 		}
 		fmt.Fprintf(b.buildLog, "%s\n", exit.Stderr)
-		return &builder.BuildError{Phase: builder.PhaseRoot, Cause: builder.CauseSpec, Tail: lastLines(exit.Stderr, 20),
-			Log: "build.log", Err: fmt.Errorf("rpm cannot read the spec: %s", firstError(exit.Stderr))}
+		return &builder.BuildError{Phase: builder.PhaseRoot, Cause: builder.CauseSpec, Tail: rpmlog.LastLines(exit.Stderr, 20),
+			Log: "build.log", Err: fmt.Errorf("rpm cannot read the spec: %s", rpmlog.FirstError(exit.Stderr))}
 	}
 	b.known.Static, err = needLines(text)
 	return err

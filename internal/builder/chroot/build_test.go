@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
 )
 
 // mustBuild builds job and returns its result.
@@ -20,7 +21,7 @@ func mustBuild(t testing.TB, base *Base, job builder.Job) builder.Result {
 	if err != nil {
 		for name, l := range res.Logs {
 			text, _ := os.ReadFile(l)
-			t.Logf("--- %s\n%s", name, lastLines(string(text), 60))
+			t.Logf("--- %s\n%s", name, rpmlog.LastLines(string(text), 60))
 		}
 		t.Fatal(err)
 	}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
 )
 
 // maxLog is how much of one log is kept; what comes after is dropped, with a note.
@@ -25,7 +25,7 @@ type boundedLog struct {
 	mu   sync.Mutex
 	f    *os.File
 	n    int64
-	end  tail
+	end  rpmlog.Tail
 	last atomic.Int64 // unix nanoseconds
 }
 
@@ -34,7 +34,7 @@ func newLog(path string) (*boundedLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &boundedLog{f: f, end: tail{max: 32 << 10}}
+	l := &boundedLog{f: f, end: rpmlog.Tail{Max: 32 << 10}}
 	l.last.Store(time.Now().UnixNano())
 	return l, nil
 }
@@ -68,7 +68,7 @@ func (l *boundedLog) tail() string {
 func (l *boundedLog) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.end.buf = l.end.buf[:0]
+	l.end.Forget()
 }
 
 // Close has nothing left to say: each Write said its own error.
@@ -109,64 +109,10 @@ func watch(total, idle time.Duration, logs ...*boundedLog) (context.Context, fun
 	return ctx, func() { once.Do(func() { close(stopped) }) }
 }
 
-// phaseClock follows which phase a build is in and how long each took.
-type phaseClock struct {
-	mu    sync.Mutex
-	tell  func(builder.Phase)
-	cur   builder.Phase
-	since time.Time
-	took  map[builder.Phase]float64
-}
-
-func newPhaseClock(tell func(builder.Phase)) *phaseClock {
-	return &phaseClock{tell: tell, took: map[builder.Phase]float64{}}
-}
-
-func (c *phaseClock) enter(p builder.Phase) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if p == c.cur {
-		return
-	}
-	c.add()
-	c.cur = p
-	c.tell(p)
-}
-
-func (c *phaseClock) add() {
-	if c.cur != "" && !c.since.IsZero() {
-		c.took[c.cur] += time.Since(c.since).Seconds()
-	}
-	c.since = time.Now()
-}
-
-func (c *phaseClock) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.add()
-	c.since = time.Time{}
-}
-
-func (c *phaseClock) now() builder.Phase {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.cur
-}
-
-func (c *phaseClock) seconds() map[builder.Phase]float64 {
-	c.stop()
-	return c.took
-}
-
-var phaseOf = map[string]builder.Phase{
-	"%prep": builder.PhasePrep, "%generate_buildrequires": builder.PhasePrep, "%build": builder.PhaseBuild,
-	"%install": builder.PhaseInstall, "%check": builder.PhaseCheck,
-}
-
 // phaseWriter passes rpmbuild's output on and tells the clock of the phases it announces.
 type phaseWriter struct {
 	w     *boundedLog
-	clock *phaseClock
+	clock *rpmlog.Clock
 	line  []byte // start of a line not ended yet, bounded
 }
 
@@ -191,45 +137,25 @@ func (p *phaseWriter) Write(b []byte) (int, error) {
 }
 
 func (p *phaseWriter) see(line string) {
-	if rest, ok := strings.CutPrefix(line, "Executing("); ok {
-		name, _, _ := strings.Cut(rest, ")")
-		if ph, ok := phaseOf[name]; ok {
-			p.clock.enter(ph)
-		}
-	} else if strings.HasPrefix(line, "Processing files: ") {
-		p.clock.enter(builder.PhasePackage)
+	if ph, ok := rpmlog.PhaseOf(line); ok {
+		p.clock.Enter(ph)
 	}
-}
-
-var (
-	errorLine  = regexp.MustCompile(`(?m)^\s*(?:error|Error|ERROR): (.+)$`)
-	failedDeps = regexp.MustCompile(`(?m)^\t(.+) is needed by `)
-)
-
-// firstError is the first line of text that calls itself an error, or its last line.
-func firstError(text string) string {
-	if m := errorLine.FindStringSubmatch(text); m != nil {
-		return m[1]
-	}
-	return lastLines(text, 1)
 }
 
 // failed says what went wrong in an rpmbuild that ended with err.
 func (b *building) failed(err error) error {
 	end := b.buildLog.tail()
-	be := &builder.BuildError{Phase: b.phases.now(), Cause: builder.CauseBuild, Tail: lastLines(end, 40), Log: "build.log", Err: err}
+	be := &builder.BuildError{Phase: b.phases.Now(), Cause: builder.CauseBuild, Tail: rpmlog.LastLines(end, 40), Log: "build.log", Err: err}
 	var exit *builder.ExitError
 	if errors.As(err, &exit) {
-		be.Err = fmt.Errorf("rpmbuild: exit status %d: %s", exit.Code, firstError(end))
+		be.Err = fmt.Errorf("rpmbuild: exit status %d: %s", exit.Code, rpmlog.FirstError(end))
 	}
 	switch {
 	case strings.Contains(end, "No space left on device"):
 		be.Cause, be.Err = builder.CauseInfra, errors.New("disk full (No space left on device)")
 	case strings.Contains(end, "error: Failed build dependencies:"):
 		be.Cause = builder.CauseDeps
-		for _, m := range failedDeps.FindAllStringSubmatch(end, -1) {
-			be.Missing = append(be.Missing, m[1])
-		}
+		be.Missing = rpmlog.FailedDeps(end)
 	case be.Phase == builder.PhaseRoot && (exit == nil || strings.Contains(end, "bwrap: ")):
 		be.Cause = builder.CauseInfra
 	case be.Phase == builder.PhaseRoot:
@@ -245,7 +171,7 @@ func (b *building) explain(err error) error {
 	}
 	var be *builder.BuildError
 	if !errors.As(err, &be) {
-		be = &builder.BuildError{Phase: b.phases.now(), Cause: builder.CauseInfra, Err: err}
+		be = &builder.BuildError{Phase: b.phases.Now(), Cause: builder.CauseInfra, Err: err}
 	}
 	be.Name = b.o.Name
 	log, name := b.buildLog, "build.log"
@@ -256,7 +182,7 @@ func (b *building) explain(err error) error {
 		be.Log = name
 	}
 	if be.Tail == "" {
-		be.Tail = lastLines(log.tail(), 40)
+		be.Tail = rpmlog.LastLines(log.tail(), 40)
 	}
 	if be.Phase == builder.PhaseRoot && be.Err != nil && log == b.rootLog {
 		fmt.Fprintf(b.rootLog, "error: %v\n", be.Err)

@@ -8,13 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/scratch"
+	"reqpm/internal/proc"
 	"reqpm/internal/target"
 )
 
@@ -90,7 +91,7 @@ var errChildDied = errors.New("the build child ended without a result (killed?)"
 // spawn runs one order in a child and waits until every process of it is gone.
 // Cancelling ctx kills the child, which as first process of its PID namespace takes
 // everything with it. The returned error is about the child itself, not about its work.
-func (b *Builder) spawn(ctx context.Context, t *tempDir, o order, s streams, on func(event)) (outcome, error) {
+func (b *Builder) spawn(ctx context.Context, t *scratch.Temp, o order, s streams, on func(event)) (outcome, error) {
 	if !initCalled.Load() {
 		return outcome{}, errors.New("chroot.Init was not called at the start of main")
 	}
@@ -105,33 +106,15 @@ func (b *Builder) spawn(ctx context.Context, t *tempDir, o order, s streams, on 
 	defer eventR.Close()
 	defer orderW.Close()
 
-	o.State, o.Temp, o.NoUserNS = b.state.dir, t.path, b.noUserNS()
+	o.State, o.Temp, o.NoUserNS = b.state.Dir(), t.Path, b.noUserNS()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{childName}
-	cmd.Env = childEnv()
+	cmd.Env = proc.Env()
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
-	cmd.ExtraFiles = []*os.File{orderR, eventW, t.lock}
+	cmd.ExtraFiles = []*os.File{orderR, eventW, t.Lock}
 	cmd.WaitDelay = 10 * time.Second
-	flags := uintptr(syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS)
-	if !o.Network {
-		flags |= syscall.CLONE_NEWNET
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}
-
-	waited := make(chan error, 1)
-	started := make(chan error, 1)
-	go func() {
-		// The death signal comes when the starting *thread* ends, so it must not end early.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			waited <- cmd.Wait()
-		}
-	}()
-	err = <-started
+	waited, err := proc.Start(cmd, o.Network)
 	_ = orderR.Close()
 	_ = eventW.Close()
 	if errors.Is(err, syscall.EPERM) {
@@ -167,17 +150,6 @@ func readEvents(r io.Reader, on func(event)) *outcome {
 			on(e)
 		}
 	}
-}
-
-// childEnv keeps what dnf may need to reach its repositories and nothing else.
-func childEnv() []string {
-	env := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/nonexistent", "TZ=UTC"}
-	for _, k := range []string{"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
-		if v := os.Getenv(k); v != "" {
-			env = append(env, k+"="+v)
-		}
-	}
-	return env
 }
 
 // worker is the child's side: the first process of its PID namespace.

@@ -24,11 +24,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/filelock"
 	"reqpm/internal/target"
 )
@@ -43,7 +43,7 @@ type Config struct {
 // Builder makes base roots under one state directory. Many processes may share the
 // directory. It implements builder.Builder; all methods are safe for concurrent use.
 type Builder struct {
-	state *state
+	state *scratch.State
 	slots chan struct{}
 	logf  func(string, ...any)
 
@@ -61,7 +61,7 @@ func New(c Config) (*Builder, error) {
 	if c.Log == nil {
 		c.Log = func(string, ...any) {}
 	}
-	st, err := openState(c.StateDir)
+	st, err := scratch.Open(c.StateDir)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (b *Builder) OpenBase(ctx context.Context, t target.Target, report func(str
 	if !targetName.MatchString(t.Name) {
 		return nil, fmt.Errorf("open base root: target name %q cannot be a file name", t.Name)
 	}
-	b.state.sweep(b.logf)
+	b.state.Sweep(b.logf)
 	switch t.Kind {
 	case target.Host:
 		return b.openHost(ctx, t, report)
@@ -174,28 +174,4 @@ func (b *Builder) slot(ctx context.Context) (func(), error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-// openState checks and makes the directories below dir.
-func openState(dir string) (*state, error) {
-	if dir == "" {
-		return nil, errors.New("chroot builder: no state directory given")
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
-	}
-	// overlayfs takes its directories as one option string; these characters part it.
-	if strings.ContainsAny(dir, ":,\\") {
-		return nil, fmt.Errorf("state directory %s: overlayfs cannot use a path with ':', ',' or '\\' in it; choose another with --state", dir)
-	}
-	if strings.HasPrefix(dir, "/usr/") {
-		return nil, fmt.Errorf("state directory %s: it must not be below /usr, which builds see", dir)
-	}
-	for _, d := range []string{"roots", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
-			return nil, fmt.Errorf("make state directory: %w", err)
-		}
-	}
-	return &state{dir: dir}, nil
 }

@@ -15,7 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	base := open(t)
-	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(base.b.state.dir) }})
+	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(base.b.state.Dir()) }})
 }
 
 // leftovers lists mounts and processes that name the state directory, and temporary directories.
@@ -51,7 +51,7 @@ func TestWithoutUserNamespaces(t *testing.T) {
 		t.Skip("needs setpriv")
 	}
 	base.b.noUserNS = func() bool { return true }
-	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(base.b.state.dir) }})
+	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(base.b.state.Dir()) }})
 	var out strings.Builder
 	err := base.Run(t.Context(), builder.Command{Args: []string{"/bin/sh", "-c", "id -u; grep -h ^Cap[EPI] /proc/self/status | sort -u -k2 | wc -l; grep ^CapEff /proc/self/status"}, Stdout: &out})
 	if want := fmt.Sprintf("%d\n1\nCapEff:\t0000000000000000\n", buildUID); err != nil || out.String() != want {

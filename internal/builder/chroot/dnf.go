@@ -2,7 +2,6 @@ package chroot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +15,10 @@ import (
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/dnf"
+	"reqpm/internal/proc"
 	"reqpm/internal/target"
 )
 
@@ -36,7 +38,7 @@ func (w *worker) toolSandbox(ctx context.Context, asRoot bool, binds [][]string,
 	for _, d := range []string{"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"} {
 		if dst, err := os.Readlink(d); err == nil {
 			a = append(a, "--symlink", dst, d)
-		} else if exists(d) {
+		} else if scratch.Exists(d) {
 			a = append(a, "--ro-bind", d, d)
 		}
 	}
@@ -60,7 +62,7 @@ func (w *worker) toolSandbox(ctx context.Context, asRoot bool, binds [][]string,
 	} else {
 		a = append(a, "--unshare-user")
 	}
-	for _, kv := range append(childEnv(), env...) {
+	for _, kv := range append(proc.Env(), env...) {
 		k, v, _ := strings.Cut(kv, "=")
 		a = append(a, "--setenv", k, v)
 	}
@@ -98,17 +100,17 @@ func (w *worker) dnf(ctx context.Context, t transaction) error {
 	args = append(args, "--disableplugin=*", "--enableplugin=builddep")
 	args = append(args, t.args...)
 	fmt.Fprintf(t.log, "$ %s\n", strings.Join(args, " "))
-	var last tail
-	last.max = 64 << 10
+	var last rpmlog.Tail
+	last.Max = 64 << 10
 	cmd := w.toolSandbox(ctx, true, binds, []string{"HOME=/reqpm/dnf/home"}, args...)
 	cmd.Stdout = io.MultiWriter(t.log, &last)
 	cmd.Stderr = cmd.Stdout
-	err = exitError(cmd.Run(), last.String())
+	err = builder.AsExit(cmd.Run(), last.String())
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return dnfError(err, last.String())
+		return rpmlog.DNFError(err, last.String())
 	}
 	return nil
 }
@@ -155,53 +157,14 @@ func fileURLs(text string) []string {
 	return paths
 }
 
-var missingDeps = []*regexp.Regexp{
-	regexp.MustCompile(`(?m)^No matching package to install: '(.+)'$`),
-	regexp.MustCompile(`(?m)^No match for argument: (.+)$`),
-	regexp.MustCompile(`(?m)nothing provides (.+?) needed by `),
-	regexp.MustCompile(`(?m)No matching package to install: "(.+)"$`),
-}
-
-// dnfError tells a missing dependency from a dnf that broke.
-func dnfError(err error, out string) error {
-	be := &builder.BuildError{Phase: builder.PhaseRoot, Cause: builder.CauseInfra, Tail: lastLines(out, 30), Err: err}
-	for _, re := range missingDeps {
-		for _, m := range re.FindAllStringSubmatch(out, -1) {
-			if !slices.Contains(be.Missing, m[1]) {
-				be.Missing = append(be.Missing, m[1])
-			}
-		}
-	}
-	switch {
-	case strings.Contains(out, "No space left on device") || strings.Contains(out, "needs at least"):
-		be.Err = fmt.Errorf("disk full: %w", err)
-	case len(be.Missing) > 0:
-		be.Cause = builder.CauseDeps
-		be.Err = fmt.Errorf("nothing provides %s", strings.Join(be.Missing, ", "))
-	case strings.Contains(out, "conflicting requests") || strings.Contains(out, "Problem:"):
-		be.Cause = builder.CauseDeps
-		be.Err = errors.New("the build requirements cannot be installed together")
-	}
-	return be
-}
-
-// lastLines is the end of text, at most n lines.
-func lastLines(text string, n int) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	if len(lines) > n {
-		lines = lines[len(lines)-n:]
-	}
-	return strings.Join(lines, "\n")
-}
-
 // installed lists the NEVRAs in the merged root, sorted, keys left out.
 func (w *worker) installed(ctx context.Context) ([]string, error) {
-	var out, errs tail
-	out.max, errs.max = 4<<20, 4<<10
+	var out, errs rpmlog.Tail
+	out.Max, errs.Max = 4<<20, 4<<10
 	cmd := w.toolSandbox(ctx, true, [][]string{{"--bind", w.at, insideRoot}}, nil,
 		"rpm", "--root", insideRoot, "--define", "_dbpath /var/lib/rpm", "-qa", "--qf", `%{NEVRA}\n`)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := exitError(cmd.Run(), errs.String()); err != nil {
+	if err := builder.AsExit(cmd.Run(), errs.String()); err != nil {
 		return nil, fmt.Errorf("list installed packages: %w", err)
 	}
 	var list []string

@@ -115,7 +115,7 @@ func TestDNFBase(t *testing.T) {
 	if err != nil || again.ID() != base.ID() {
 		t.Errorf("the same base opened twice: %v, %s and %s", err, base.ID(), again.ID())
 	}
-	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(b.state.dir) }})
+	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(b.state.Dir()) }})
 	t.Run("nothing of the host shows", func(t *testing.T) {
 		if err := base.Run(t.Context(), builder.Command{Args: []string{"/bin/sh", "-c", "! command -v gcc && ! command -v dnf"}}); err != nil {
 			t.Error(err)

@@ -62,7 +62,7 @@ func (b *Builder) newestBase(t target.Target) *Base {
 	if err != nil {
 		return nil
 	}
-	dirs, _ := filepath.Glob(filepath.Join(b.state.roots(), t.Name+"-*", "base.json"))
+	dirs, _ := filepath.Glob(filepath.Join(b.state.Roots(), t.Name+"-*", "base.json"))
 	var best string
 	var when time.Time
 	for _, f := range dirs {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/filelock"
 	"reqpm/internal/target"
 )
@@ -69,7 +70,7 @@ func hostID(ctx context.Context, t target.Target) (string, error) {
 
 // openBase finds the base root id of t or has fill make its skeleton and the child do the rest.
 func (b *Builder) openBase(ctx context.Context, t target.Target, id string, report func(string), fill func(dir string) error) (*Base, error) {
-	dir := filepath.Join(b.state.roots(), t.Name+"-"+id[:16])
+	dir := filepath.Join(b.state.Roots(), t.Name+"-"+id[:16])
 	lock, err := filelock.Wait(ctx, dir+".lock")
 	if err != nil {
 		return nil, fmt.Errorf("base root of %s: %w", t.Name, err)
@@ -80,26 +81,26 @@ func (b *Builder) openBase(ctx context.Context, t target.Target, id string, repo
 	}
 	report(fmt.Sprintf("making the base root of %s", t.Name))
 	start := time.Now()
-	temp, err := b.state.newTemp("base")
+	temp, err := b.state.NewTemp("base")
 	if err != nil {
 		return nil, err
 	}
 	err = b.makeBase(ctx, t, id, temp, report, fill)
-	if err == nil && exists(dir) { // damaged, or hold would have taken it
-		err = os.Rename(dir, filepath.Join(temp.path, "damaged"))
+	if err == nil && scratch.Exists(dir) { // damaged, or hold would have taken it
+		err = os.Rename(dir, filepath.Join(temp.Path, "damaged"))
 	}
 	if err == nil {
-		err = os.Rename(filepath.Join(temp.path, "base"), dir)
+		err = os.Rename(filepath.Join(temp.Path, "base"), dir)
 	}
-	if err := errors.Join(err, temp.remove()); err != nil {
+	if err := errors.Join(err, temp.Remove()); err != nil {
 		return nil, fmt.Errorf("make base root of %s: %w", t.Name, err)
 	}
 	report(fmt.Sprintf("base root of %s made in %.1f s", t.Name, time.Since(start).Seconds()))
 	return b.hold(dir)
 }
 
-func (b *Builder) makeBase(ctx context.Context, t target.Target, id string, temp *tempDir, report func(string), fill func(string) error) error {
-	l, err := makeLayer(filepath.Join(temp.path, "base"))
+func (b *Builder) makeBase(ctx context.Context, t target.Target, id string, temp *scratch.Temp, report func(string), fill func(string) error) error {
+	l, err := makeLayer(filepath.Join(temp.Path, "base"))
 	if err != nil {
 		return err
 	}
@@ -151,7 +152,7 @@ func rootSkeleton(root string) error {
 	for _, d := range []string{"bin", "sbin", "lib", "lib64", "lib32", "libx32"} {
 		dst, err := os.Readlink("/" + d)
 		if err != nil {
-			if exists("/" + d) {
+			if scratch.Exists("/" + d) {
 				return fmt.Errorf("/%s is not a link into /usr: only systems with a merged /usr can be their own base", d)
 			}
 			continue
@@ -235,7 +236,7 @@ func copyEtc(name, dst string) error {
 			}
 			return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.Symlink(link, to))
 		case d.Type().IsRegular() && info.Mode().Perm()&0o004 != 0:
-			return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), copyFile(path, to, info.Mode().Perm()&0o755, -1, info.ModTime()))
+			return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), scratch.CopyFile(path, to, info.Mode().Perm()&0o755, -1, info.ModTime()))
 		}
 		return nil
 	})

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/target"
 )
 
@@ -69,7 +72,7 @@ func (w *worker) makeHost(ctx context.Context, log *boundedLog) error {
 	}
 	name, err := w.buildHostRPM(ctx, log)
 	if err == nil {
-		err = copyFile(w.under(buildHome, "RPMS/noarch", name), filepath.Join(w.Base, name), 0o644, -1, zeroTime)
+		err = scratch.CopyFile(w.under(buildHome, "RPMS/noarch", name), filepath.Join(w.Base, name), 0o644, -1, zeroTime)
 	}
 	var info baseInfo
 	if err == nil {
@@ -106,9 +109,9 @@ func (w *worker) buildHostRPM(ctx context.Context, log *boundedLog) (string, err
 	if err := write(spec, s.String()); err != nil {
 		return "", err
 	}
-	err = exitError(w.bwrap(ctx, sandboxed{args: []string{"rpmbuild", "-bb", buildHome + "/" + hostPackage + ".spec"}, stdout: log, stderr: log}).Run(), "")
+	err = builder.AsExit(w.bwrap(ctx, sandboxed{args: []string{"rpmbuild", "-bb", buildHome + "/" + hostPackage + ".spec"}, stdout: log, stderr: log}).Run(), "")
 	if err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", hostPackage, err, lastLines(log.tail(), 20))
+		return "", fmt.Errorf("build %s: %w\n%s", hostPackage, err, rpmlog.LastLines(log.tail(), 20))
 	}
 	return fmt.Sprintf("%s-%s-1.%s.noarch.rpm", hostPackage, w.Target.Python.Version, release), nil
 }
@@ -118,8 +121,8 @@ func (w *worker) enterHostRPM(ctx context.Context, name string, log *boundedLog)
 	cmd := w.toolSandbox(ctx, true, [][]string{{"--dev-bind", filepath.Join(w.Base, "root"), insideRoot}, {"--ro-bind", filepath.Join(w.Base, name), "/reqpm/" + name}},
 		nil, "rpm", "--root", insideRoot, "--define", "_dbpath /var/lib/rpm", "--justdb", "--nodeps", "--ignoreos", "-i", "/reqpm/"+name)
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := exitError(cmd.Run(), ""); err != nil {
-		return fmt.Errorf("enter %s into the base's database: %w\n%s", name, err, lastLines(log.tail(), 10))
+	if err := builder.AsExit(cmd.Run(), ""); err != nil {
+		return fmt.Errorf("enter %s into the base's database: %w\n%s", name, err, rpmlog.LastLines(log.tail(), 10))
 	}
 	return nil
 }
@@ -160,7 +163,7 @@ func (w *worker) hostProvides(ctx context.Context) ([]string, error) {
 			list = append(list, names...)
 		}
 	}
-	if exists(w.under("/usr/include/python"+pythonMinor(w.Target), "Python.h")) {
+	if scratch.Exists(w.under("/usr/include/python"+pythonMinor(w.Target), "Python.h")) {
 		list = append(list, "python3-devel = "+py.Version, "python"+pythonMinor(w.Target)+"-devel = "+py.Version, "glibc-devel", "glibc-headers")
 	}
 	list = append(list, w.pkgConfig(have["pkg-config"] || have["pkgconf"])...)

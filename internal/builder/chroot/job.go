@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/scratch"
 )
 
 // Build builds one spec. While it runs, logs can be followed in builder.Partial(job.ResultDir);
 // that directory becomes job.ResultDir when the build has ended, well or not.
 func (r *Base) Build(ctx context.Context, job builder.Job) (res builder.Result, err error) {
-	if exists(job.ResultDir) {
+	if scratch.Exists(job.ResultDir) {
 		return res, fmt.Errorf("build %s: result directory %s exists already", job.Name, job.ResultDir)
 	}
 	release, err := r.b.slot(ctx)
@@ -35,7 +36,7 @@ func (r *Base) Build(ctx context.Context, job builder.Job) (res builder.Result, 
 	if err := errors.Join(os.RemoveAll(o.Build.Out), os.MkdirAll(o.Build.Out, 0o755)); err != nil {
 		return res, fmt.Errorf("build %s: %w", job.Name, err)
 	}
-	temp, err := r.b.state.newTemp("build")
+	temp, err := r.b.state.NewTemp("build")
 	if err != nil {
 		return res, errors.Join(fmt.Errorf("build %s: %w", job.Name, err), os.RemoveAll(o.Build.Out))
 	}
@@ -44,7 +45,7 @@ func (r *Base) Build(ctx context.Context, job builder.Job) (res builder.Result, 
 			job.Phase(e.Phase)
 		}
 	})
-	cleanErr := temp.remove()
+	cleanErr := temp.Remove()
 	if ctx.Err() != nil {
 		return res, errors.Join(ctx.Err(), cleanErr, os.RemoveAll(o.Build.Out))
 	}
@@ -129,7 +130,7 @@ func result(dir string, out outcome) builder.Result {
 		res.SRPM = filepath.Join(dir, out.SRPM)
 	}
 	for _, l := range []string{"root.log", "build.log"} {
-		if p := filepath.Join(dir, l); exists(p) {
+		if p := filepath.Join(dir, l); scratch.Exists(p) {
 			res.Logs[l] = p
 		}
 	}

@@ -44,7 +44,7 @@ func TestKilled(t *testing.T) {
 		t.Skip("takes many seconds")
 	}
 	base := open(t)
-	state := base.b.state.dir
+	state := base.b.state.Dir()
 	// Building layers, parsing and building all get their share of being killed in.
 	spec := specJob(t, "victim", "BuildRequires: gcc\nBuildRequires: make\n", "%build\nsleep 0.2 & wait").Spec
 	for i := range 10 {

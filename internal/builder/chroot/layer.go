@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/filelock"
 )
 
@@ -105,7 +107,7 @@ func (w *worker) keepDependencies(ctx context.Context, n needs, path string, log
 	if _, err := openLayer(path); err == nil {
 		return nil
 	}
-	if exists(path) {
+	if scratch.Exists(path) {
 		fmt.Fprintf(log, "build root layer %s is damaged: it is made again\n", filepath.Base(path))
 		// Away first, to where it is removed also after a kill.
 		if err := os.Rename(path, filepath.Join(w.Temp, "damaged-"+filepath.Base(path))); err != nil {
@@ -226,7 +228,7 @@ func (w *worker) makeRepo(ctx context.Context, dir string, rpms []rpmFile) error
 	}
 	for _, r := range rpms {
 		dst := filepath.Join(dir, r.Sum[:16]+"-"+filepath.Base(r.Path))
-		if exists(dst) {
+		if scratch.Exists(dst) {
 			continue
 		}
 		if os.Link(r.Path, dst) == nil {
@@ -235,7 +237,7 @@ func (w *worker) makeRepo(ctx context.Context, dir string, rpms []rpmFile) error
 			}
 			_ = os.Remove(dst) // unreadable for the tool's user: a copy then
 		}
-		if err := copyFile(r.Path, dst, 0o644, -1, time.Time{}); err != nil {
+		if err := scratch.CopyFile(r.Path, dst, 0o644, -1, time.Time{}); err != nil {
 			return fmt.Errorf("make repository of build requirements: %w", err)
 		}
 	}
@@ -254,8 +256,8 @@ func (w *worker) makeRepo(ctx context.Context, dir string, rpms []rpmFile) error
 	cmd := w.toolSandbox(ctx, false, [][]string{{"--bind", at, "/reqpm/own"}}, nil,
 		"createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--workers=1", "/reqpm/own")
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := exitError(cmd.Run(), lastLines(out.String(), 10)); err != nil {
-		return &builder.BuildError{Phase: builder.PhaseRoot, Cause: builder.CauseInfra, Tail: lastLines(out.String(), 10),
+	if err := builder.AsExit(cmd.Run(), rpmlog.LastLines(out.String(), 10)); err != nil {
+		return &builder.BuildError{Phase: builder.PhaseRoot, Cause: builder.CauseInfra, Tail: rpmlog.LastLines(out.String(), 10),
 			Err: fmt.Errorf("createrepo_c of the build requirements: %w", err)}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/target"
 )
 
@@ -91,7 +92,7 @@ done
 // everything else. Without it rpm prints a traceback, succeeds, and provides nothing.
 func copyPackaging(dst string) error {
 	src := "/usr/lib/python3/dist-packages/packaging"
-	if !exists(src) {
+	if !scratch.Exists(src) {
 		return toolsError([]Tool{packagingTool})
 	}
 	return filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
@@ -105,7 +106,7 @@ func copyPackaging(dst string) error {
 		case d.IsDir():
 			return os.MkdirAll(to, 0o755)
 		case d.Type().IsRegular():
-			return copyFile(path, to, 0o644, -1, zeroTime)
+			return scratch.CopyFile(path, to, 0o644, -1, zeroTime)
 		}
 		return nil
 	})

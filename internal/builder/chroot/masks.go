@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/target"
 )
 
@@ -33,7 +34,7 @@ func writeMasks(base string, t target.Target) error {
 	var h hidden
 	for _, d := range []string{"local", "lib/python3/dist-packages", "lib/python" + minor + "/dist-packages",
 		"lib/python" + minor + "/site-packages", "lib64/python" + minor + "/site-packages"} {
-		if exists(filepath.Join("/usr", d)) {
+		if scratch.Exists(filepath.Join("/usr", d)) {
 			h.Dirs = append(h.Dirs, d)
 		}
 	}
@@ -51,7 +52,7 @@ func writeMasks(base string, t target.Target) error {
 // masks lays out what hides parts of the host's /usr and returns the directory.
 func (w *worker) masks() (string, error) {
 	dir := filepath.Join(filepath.Dir(w.at), "masks")
-	if exists(dir) {
+	if scratch.Exists(dir) {
 		return dir, nil
 	}
 	text, err := os.ReadFile(filepath.Join(w.Base, masksFile))

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"reqpm/internal/builder/rpmlog"
+	"reqpm/internal/builder/scratch"
 )
 
 func TestPrune(t *testing.T) {
@@ -34,7 +37,7 @@ func TestPrune(t *testing.T) {
 	if err := base.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := base.b.Prune(t.Context(), 1<<40, 0); err != nil || done.Bases != 1 || exists(base.dir) {
+	if done, err := base.b.Prune(t.Context(), 1<<40, 0); err != nil || done.Bases != 1 || scratch.Exists(base.dir) {
 		t.Errorf("%+v, %v; want the base removed", done, err)
 	}
 }
@@ -68,6 +71,6 @@ func TestStateOnOverlay(t *testing.T) {
 	cmd.Env = append(os.Environ(), inContainer+"="+filepath.Join(dir, "at"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, lastLines(string(out), 80))
+		t.Fatalf("%v\n%s", err, rpmlog.LastLines(string(out), 80))
 	}
 }

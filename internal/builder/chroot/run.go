@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
+	"reqpm/internal/builder/scratch"
 )
 
 // runOrder is one Run, for the child.
@@ -55,17 +57,17 @@ func (r *Base) Run(ctx context.Context, c builder.Command) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("run %s: not done after %s: %w", c.Args[0], c.Timeout, context.DeadlineExceeded))
 		defer cancel()
 	}
-	temp, err := r.b.state.newTemp("run")
+	temp, err := r.b.state.NewTemp("run")
 	if err != nil {
 		return fmt.Errorf("run %s: %w", c.Args[0], err)
 	}
-	errs := &tail{max: 4 << 10}
+	errs := &rpmlog.Tail{Max: 4 << 10}
 	var stderr io.Writer = errs
 	if c.Stderr != nil {
 		stderr = io.MultiWriter(errs, c.Stderr)
 	}
 	out, err := r.b.spawn(ctx, temp, o, streams{out: c.Stdout, err: stderr}, nil)
-	err = errors.Join(err, temp.remove())
+	err = errors.Join(err, temp.Remove())
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -105,7 +107,7 @@ func (w *worker) run() (outcome, error) {
 		}
 	}
 	c := sandboxed{args: w.Run.Args, dir: w.Run.Dir, env: w.Run.Env, stdout: os.Stdout, stderr: os.Stderr}
-	return outcome{}, exitError(w.bwrap(ctx, c).Run(), "")
+	return outcome{}, builder.AsExit(w.bwrap(ctx, c).Run(), "")
 }
 
 // bind shows a host directory (or file) in the merged root.
@@ -117,7 +119,7 @@ func (w *worker) bind(b builder.Bind) error {
 	at := w.under(b.Inside)
 	if st.IsDir() {
 		err = os.MkdirAll(at, 0o755)
-	} else if err = os.MkdirAll(filepath.Dir(at), 0o755); err == nil && !exists(at) {
+	} else if err = os.MkdirAll(filepath.Dir(at), 0o755); err == nil && !scratch.Exists(at) {
 		err = os.WriteFile(at, nil, 0o644)
 	}
 	if err != nil {

@@ -2,10 +2,8 @@ package chroot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
 )
 
 // The build user. The id is above what distributions hand to people and services, so
@@ -93,83 +92,13 @@ func userNamespaces(ctx context.Context) bool {
 // output runs c and returns its standard output (at most 16 MB); a non-zero end is an
 // *builder.ExitError with the last of its standard error.
 func (w *worker) output(ctx context.Context, c sandboxed) (string, error) {
-	var out, errs tail
-	out.max, errs.max = 16<<20, 4<<10
+	var out, errs rpmlog.Tail
+	out.Max, errs.Max = 16<<20, 4<<10
 	c.stdout, c.stderr = &out, &errs
-	if err := exitError(w.bwrap(ctx, c).Run(), errs.String()); err != nil {
+	if err := builder.AsExit(w.bwrap(ctx, c).Run(), errs.String()); err != nil {
 		return "", fmt.Errorf("%s: %w", c.args[0], err)
 	}
 	return out.String(), nil
-}
-
-// exitError turns what exec returns into *builder.ExitError where a program ran and failed.
-func exitError(err error, stderr string) error {
-	var xe *exec.ExitError
-	if errors.As(err, &xe) {
-		code := xe.ExitCode()
-		if ws, ok := xe.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			code = 128 + int(ws.Signal())
-		}
-		return &builder.ExitError{Code: code, Stderr: stderr}
-	}
-	return err
-}
-
-// tail keeps the last max bytes written to it.
-type tail struct {
-	max int
-	buf []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.buf = append(t.buf, p...)
-	if len(t.buf) > 2*t.max {
-		t.buf = append(t.buf[:0], t.buf[len(t.buf)-t.max:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	if len(t.buf) > t.max {
-		return string(t.buf[len(t.buf)-t.max:])
-	}
-	return string(t.buf)
-}
-
-// copyFile copies src to dst with the given mode, owner and, unless zero, time.
-func copyFile(src, dst string, mode os.FileMode, uid int, mtime time.Time) (err error) {
-	in, err := os.Open(src)
-	if err != nil {
-		return fmt.Errorf("copy: %w", err)
-	}
-	defer in.Close()
-	st, err := in.Stat()
-	if err != nil {
-		return fmt.Errorf("copy: %w", err)
-	}
-	if !st.Mode().IsRegular() {
-		return fmt.Errorf("copy %s: not a regular file", src)
-	}
-	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("copy: %w", err)
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if _, err = io.Copy(out, in); err != nil {
-		return fmt.Errorf("copy %s to %s: %w", src, dst, err)
-	}
-	if err := out.Chmod(mode); err != nil {
-		return fmt.Errorf("copy: %w", err)
-	}
-	if uid >= 0 {
-		if err := out.Chown(uid, uid); err != nil {
-			return fmt.Errorf("copy: %w", err)
-		}
-	}
-	if !mtime.IsZero() {
-		return os.Chtimes(dst, mtime, mtime)
-	}
-	return nil
 }
 
 // under joins a path inside the root to where the root is. Only for names we chose:

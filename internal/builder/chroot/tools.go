@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/scratch"
 	"reqpm/internal/target"
 )
 
@@ -50,7 +51,7 @@ func Missing(k target.Kind) []Tool {
 	if len(builddepPlugin()) == 0 {
 		list = append(list, Tool{"dnf builddep", "resolves build requirements", "dnf-plugins-core", "dnf-plugins-core"})
 	}
-	if k == target.Host && !exists("/usr/lib/python3/dist-packages/packaging") {
+	if k == target.Host && !scratch.Exists("/usr/lib/python3/dist-packages/packaging") {
 		list = append(list, packagingTool)
 	}
 	if headers, _ := filepath.Glob("/usr/include/python3*/Python.h"); k == target.Host && len(headers) == 0 {
@@ -88,7 +89,7 @@ func usable(k target.Kind) error {
 // toolsError names what is missing and how this host gets it.
 func toolsError(missing []Tool) error {
 	var names, pkgs []string
-	apt := exists("/usr/bin/apt-get")
+	apt := scratch.Exists("/usr/bin/apt-get")
 	for _, t := range missing {
 		names = append(names, t.Name)
 		if apt {

@@ -7,13 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/rpmlog"
+	"reqpm/internal/dnf"
 )
-
-// maxRepoFile bounds a .repo file, which somebody else may have written.
-const maxRepoFile = 1 << 20
 
 // verifyOrder is one Verify, for the child.
 type verifyOrder struct {
@@ -34,7 +32,7 @@ func (r *Base) Verify(ctx context.Context, v builder.Verification) (builder.Veri
 	if err != nil {
 		return res, fmt.Errorf("verify: %w", err)
 	}
-	urls, err := checkRepoFile(file)
+	urls, err := dnf.CheckRepoFile(file)
 	if err != nil {
 		return res, fmt.Errorf("verify: %w", err)
 	}
@@ -49,13 +47,13 @@ func (r *Base) Verify(ctx context.Context, v builder.Verification) (builder.Veri
 		o.Avoid = append(o.Avoid, log)
 	}
 	o.Avoid = append(o.Avoid, file)
-	temp, err := r.b.state.newTemp("verify")
+	temp, err := r.b.state.NewTemp("verify")
 	if err != nil {
 		return res, fmt.Errorf("verify: %w", err)
 	}
-	errs := &tail{max: 4 << 10}
+	errs := &rpmlog.Tail{Max: 4 << 10}
 	out, err := r.b.spawn(ctx, temp, o, streams{in: v.Stdin, out: v.Stdout, err: errs}, nil)
-	err = errors.Join(err, temp.remove())
+	err = errors.Join(err, temp.Remove())
 	if ctx.Err() != nil {
 		return res, context.Cause(ctx)
 	}
@@ -73,58 +71,6 @@ func (r *Base) Verify(ctx context.Context, v builder.Verification) (builder.Veri
 		exit.Stderr = errs.String()
 	}
 	return res, err
-}
-
-// checkRepoFile makes sure both kinds of signatures will be checked and returns every
-// address the file names.
-func checkRepoFile(path string) ([]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxRepoFile))
-	if err != nil {
-		return nil, err
-	}
-	var urls []string
-	section, checks := "", map[string]string{}
-	finish := func() error {
-		if section == "" || section == "main" {
-			return nil
-		}
-		for _, k := range []string{"gpgcheck", "repo_gpgcheck"} {
-			if v := strings.ToLower(checks[k]); v != "1" && v != "true" && v != "yes" {
-				return fmt.Errorf("%s: repository %s does not set %s=1; unsigned packages prove nothing", path, section, k)
-			}
-		}
-		return nil
-	}
-	for line := range strings.Lines(string(text)) {
-		trimmed := strings.TrimSpace(line)
-		if strings.HasPrefix(trimmed, "[") {
-			if err := finish(); err != nil {
-				return nil, err
-			}
-			section, checks = strings.Trim(trimmed, "[]"), map[string]string{}
-			continue
-		}
-		if k, v, ok := strings.Cut(trimmed, "="); ok && line[0] != ' ' && line[0] != '\t' {
-			checks[strings.TrimSpace(k)] = strings.TrimSpace(v)
-		}
-		if i := strings.Index(trimmed, "="); i >= 0 {
-			trimmed = trimmed[i+1:]
-		}
-		for _, u := range strings.Fields(strings.ReplaceAll(trimmed, ",", " ")) {
-			if strings.Contains(u, "://") {
-				urls = append(urls, u)
-			}
-		}
-	}
-	if section == "" {
-		return nil, fmt.Errorf("%s: no repository in it", path)
-	}
-	return urls, finish()
 }
 
 // verify does w.Verify.
@@ -151,7 +97,7 @@ func (w *worker) verify() (outcome, error) {
 	v := w.order.Verify
 	err = w.dnf(ctx, transaction{repos: w.Target.Repos, files: []string{v.RepoFile}, args: append([]string{"install", "--"}, v.Install...), log: log})
 	if err != nil {
-		return out, signatureError(err, log.tail())
+		return out, rpmlog.SignatureError(err, log.tail())
 	}
 	if out.Manifest, err = w.beyondBase(ctx); err != nil {
 		return out, err
@@ -159,20 +105,5 @@ func (w *worker) verify() (outcome, error) {
 	if len(v.Script) == 0 {
 		return out, nil
 	}
-	return out, exitError(w.bwrap(ctx, sandboxed{args: v.Script, stdin: os.Stdin, stdout: os.Stdout, stderr: io.MultiWriter(os.Stderr, log)}).Run(), "")
-}
-
-// signatureError tells a bad signature from other troubles of dnf.
-func signatureError(err error, text string) error {
-	var be *builder.BuildError
-	if !errors.As(err, &be) {
-		return err
-	}
-	for _, s := range []string{"GPG check FAILED", "Bad GPG signature", "GPG signature verification error", "repomd.xml GPG", "Error: GPG", "GPG signature is not available", "is not signed", "does not match the installed key", "checksum doesn't match", "Checksum doesn't match"} {
-		if strings.Contains(text, s) {
-			be.Cause, be.Err, be.Missing = builder.CauseResult, fmt.Errorf("signature or checksum refused by dnf: %w", be.Err), nil
-			return be
-		}
-	}
-	return err
+	return out, builder.AsExit(w.bwrap(ctx, sandboxed{args: v.Script, stdin: os.Stdin, stdout: os.Stdout, stderr: io.MultiWriter(os.Stderr, log)}).Run(), "")
 }
