@@ -217,7 +217,8 @@ func (c *candidates) Requires(ctx context.Context, name string, v pep440.Version
 }
 
 // Cheap implements solve.Eager: it tells whether the metadata of a version is a small
-// download or two away, so that the solver does not have a source built on a mere guess.
+// download or two away, so that the solver does not have a source built on a mere guess. Where
+// it is not, the base root is made ready meanwhile.
 func (c *candidates) Cheap(name string, v pep440.Version) bool {
 	c.mu.Lock()
 	page := c.project[name]
@@ -225,7 +226,11 @@ func (c *candidates) Cheap(name string, v pep440.Version) bool {
 	if page == nil {
 		return false
 	}
-	return bestWheel(page.files(v), c.p.cfg.Target) != nil
+	if bestWheel(page.files(v), c.p.cfg.Target) != nil {
+		return true
+	}
+	c.p.warmBase() // a backend may have to be asked
+	return false
 }
 
 // Extras implements solve.ExtraLister.

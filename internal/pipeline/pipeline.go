@@ -9,7 +9,6 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,11 +82,13 @@ type Pipeline struct {
 
 	scratch scratch
 
+	root     baseRoot
 	baseOnce sync.Once
-	base     builder.Base
-	hooks    *hooks
-	from     *candidates
+	base     builder.Base // for who has seen openBase answer
 	baseErr  error
+
+	hooks *hooks
+	from  *candidates
 
 	distribution distributionAnswer
 
@@ -131,6 +132,7 @@ func New(cfg Config) (*Pipeline, error) {
 		return nil, fmt.Errorf("prepare the state directory %s: %w", cfg.StateDir, err)
 	}
 	p.paths.scratch = p.scratch.dir
+	p.root.open = p.openRoot
 	p.from = newCandidates(p)
 	p.hooks = newHooks(p, p.from)
 	p.history = openHistory(p.paths.history())
@@ -140,11 +142,7 @@ func New(cfg Config) (*Pipeline, error) {
 
 // Close gives the base root back and removes what was made for a while.
 func (p *Pipeline) Close() error {
-	err := p.scratch.remove()
-	if p.base != nil {
-		err = errors.Join(err, p.base.Close())
-	}
-	return err
+	return errors.Join(p.scratch.remove(), p.root.close())
 }
 
 // Target is the target, corrected by what was probed once the base root is open.
@@ -153,21 +151,6 @@ func (p *Pipeline) Target() target.Target {
 		return p.base.Target()
 	}
 	return p.cfg.Target
-}
-
-// openBase opens the base root at the first need and keeps it. Resolving needs it only
-// when a package does not say its dependencies without being run.
-func (p *Pipeline) openBase(ctx context.Context) (builder.Base, error) {
-	p.baseOnce.Do(func() {
-		p.stage("root", "prepare the base root of "+p.cfg.Target.Name)
-		p.base, p.baseErr = p.cfg.Builder.Open(ctx, p.cfg.Target, func(line string) {
-			p.report(Event{Event: "note", Stage: "root", Message: line})
-		})
-		if p.baseErr != nil {
-			p.baseErr = fmt.Errorf("%w of %s: %w", errBase, p.cfg.Target.Name, p.baseErr)
-		}
-	})
-	return p.base, p.baseErr
 }
 
 // Event is one thing that happened, for people and programs that follow a run.

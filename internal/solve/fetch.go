@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"reqpm/internal/pep440"
@@ -33,7 +34,7 @@ type fetcher struct {
 	src    Source
 	req    *Request
 	py     *pythonCheck
-	pinned map[string]pep440.Specifiers // packages whose version the user says: no guess, whatever it costs to ask
+	named  map[string]pep440.Specifiers // packages on lines of the user, with all they say of them: hardly a guess, so asked whatever it costs
 	ctx    context.Context              // of the goroutines; ends with close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -58,15 +59,28 @@ func newFetcher(ctx context.Context, src Source, req *Request) *fetcher {
 		src: src, req: req, py: newPythonCheck(req.Env),
 		lists: map[string]*answer[*versions]{},
 		reqs:  map[versionKey]*answer[[]pep508.Requirement]{},
-		ahead: map[string]bool{}, pinned: map[string]pep440.Specifiers{},
-	}
-	for _, r := range req.Roots {
-		if pins(r.Req.Specifiers) && r.Req.Marker.Eval(req.Env, "") {
-			f.pinned[r.Req.Key()] = r.Req.Specifiers
-		}
+		ahead: map[string]bool{}, named: named(req),
 	}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	return f
+}
+
+// named are the packages on lines of the user that hold for the target, each with the
+// specifiers of all such lines and constraints.
+func named(req *Request) map[string]pep440.Specifiers {
+	lines := slices.DeleteFunc(slices.Clone(req.Roots), func(r Root) bool { return !r.Req.Marker.Eval(req.Env, "") })
+	found := map[string]pep440.Specifiers{}
+	for _, r := range lines {
+		if !r.Constraint {
+			found[r.Req.Key()] = pep440.Specifiers{}
+		}
+	}
+	for _, r := range lines {
+		if said, ok := found[r.Req.Key()]; ok {
+			found[r.Req.Key()] = said.And(r.Req.Specifiers)
+		}
+	}
+	return found
 }
 
 // freeze ends all fetching; answers so far stay.
@@ -202,15 +216,12 @@ func (f *fetcher) lookNow(name string, r pep508.Requirement) {
 	if err != nil {
 		return
 	}
-	spec, pinned := f.pinned[name]
-	if !pinned {
-		spec = r.Specifiers
-	}
-	v, ok := f.likely(vs, spec)
+	said, named := f.named[name]
+	v, ok := f.likely(vs, said.And(r.Specifiers))
 	if !ok {
 		return
 	}
-	if e, ok := f.src.(Eager); ok && !pinned && !e.Cheap(name, v) {
+	if e, ok := f.src.(Eager); ok && !e.Cheap(name, v) && !named { // asked in any case: Cheap may get ready
 		return
 	}
 	reqs, err := f.requires(f.ctx, name, v)
