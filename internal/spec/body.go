@@ -13,6 +13,7 @@ func (p *page) header() {
 	if p.in.SHA256 != "" {
 		p.lines("# SHA-256 of Source0: " + p.in.SHA256)
 	}
+	p.said()
 	py := p.t.Python
 	if p.style == target.StyleDriver {
 		p.lines("%global __python3 " + py.Executable)
@@ -68,13 +69,16 @@ func (p *page) generator() {
 		p.lines("# rpm's Python dependency generator does not run on this host: Provides and Requires are written below.",
 			"%global __pythondist_path ^$")
 	}
-	if len(p.exclude) > 0 {
+	if len(p.exclude)+len(p.in.Said.DropRequires) > 0 {
 		names := make([]string, len(p.exclude))
 		for i, n := range p.exclude {
 			names[i] = regexEscape.Replace(n)
 		}
+		for _, n := range p.in.Said.DropRequires { // RPM names, of which one may begin like another
+			names = append(names, regexEscape.Replace(n)+"( |$)")
+		}
 		why := "The generator turns \"not 1.2.*\" into an expression that refuses 1.3, too; written below instead."
-		if len(p.in.Overridden) > 0 {
+		if len(p.in.Overridden)+len(p.in.Said.DropRequires) > 0 {
 			why = "These are overridden, or the generator gets them wrong; they are written below instead."
 		}
 		p.lines("# "+why,
@@ -120,7 +124,8 @@ func (p *page) prep() {
 		p.lines("", "%prep", "# This package was not built from source: its index has no source distribution of it.", "%setup -q -c -T")
 		return
 	}
-	p.lines("", "%prep", "%autosetup -p1 -n "+p.in.Facts.TopDir)
+	p.lines("", "%prep", p.autosetup()+" -n "+p.in.Facts.TopDir)
+	p.applyPatches()
 }
 
 // exports writes the build's environment; files has checked that no value needs
@@ -130,6 +135,7 @@ func (p *page) exports() {
 		name, value, _ := strings.Cut(e, "=")
 		p.lines("export " + name + "='" + value + "'")
 	}
+	p.saidExports()
 }
 
 func (p *page) extraFiles() {
@@ -152,16 +158,16 @@ func (p *page) pyproject() {
 		"# that it imports is proven on the installed set.",
 	)
 	p.exports()
-	p.lines("%pyproject_buildrequires -R", "", "%build")
+	p.lines("%pyproject_buildrequires -R"+p.in.Said.macroSettings(), "", "%build")
 	p.exports()
-	p.lines("%pyproject_wheel",
+	p.lines("%pyproject_wheel"+p.in.Said.macroSettings(),
 		"",
 		"%install",
 		"%pyproject_install",
 		"# A package without any module needs -M here (macros 1.17 and later) or ReqPM's driver style.",
-		"%pyproject_save_files '*' +auto",
-		"",
-		"%files -f %{pyproject_files}")
+		"%pyproject_save_files '*' +auto")
+	p.checks()
+	p.lines("", "%files -f %{pyproject_files}")
 	p.extraFiles()
 }
 
@@ -191,16 +197,18 @@ func (p *page) driver() {
 		install[2] += " --no-compile" // brp-python-bytecompile does that
 	}
 	if p.in.Wheel {
-		p.lines("mkdir .reqpm-dist && cp -p %{SOURCE0} .reqpm-dist/", "", "%install", strings.Join(install, " \\\n"), "", "%files -f reqpm-files.list")
+		p.lines("mkdir .reqpm-dist && cp -p %{SOURCE0} .reqpm-dist/", "", "%install", strings.Join(install, " \\\n"))
+		p.checks()
+		p.lines("", "%files -f reqpm-files.list")
 		p.extraFiles()
 		return
 	}
 	p.lines("# --expect: a backend too old for the metadata builds UNKNOWN-0.0.0 and calls it a success.",
-		"%{__python3} %{SOURCE1} wheel .reqpm-dist --expect '%{pypi_name}' '%{pypi_version}'",
+		"%{__python3} %{SOURCE1} wheel .reqpm-dist --expect '%{pypi_name}' '%{pypi_version}'"+p.in.Said.driverSettings(),
 		"",
 		"%install",
-		strings.Join(install, " \\\n"),
-		"",
-		"%files -f reqpm-files.list")
+		strings.Join(install, " \\\n"))
+	p.checks()
+	p.lines("", "%files -f reqpm-files.list")
 	p.extraFiles()
 }

@@ -51,7 +51,7 @@ func (p *page) buildRequires() error {
 		}
 		list = append(list, d)
 	}
-	p.buildReq = unique(list)
+	p.buildReq = kept(unique(list), p.in.Said.DropBuildRequires)
 	return nil
 }
 
@@ -106,8 +106,11 @@ func (p *page) dependencies(version pep440.Version) error {
 		active = p.replaced(active)
 	}
 	var err error
-	p.requires, err = p.expressions(p.requires, active)
-	return err
+	if p.requires, err = p.expressions(p.requires, active); err != nil {
+		return err
+	}
+	p.requires = unique(append(kept(p.requires, p.in.Said.DropRequires), p.in.Said.Requires...))
+	return nil
 }
 
 // replaced returns the requirements that the generator gets wrong or that were overridden, with all others on the

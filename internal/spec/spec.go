@@ -50,6 +50,7 @@ type Input struct {
 	URL         string    // "" means the metadata's
 	Patches     []string  // file names, applied with -p1 in this order
 	Env         []string  // "NAME=value" for the build (sdist.SCMEnv)
+	Said        Said      // what people say of it
 	UploadTime  time.Time // of the sdist: changelog date and SOURCE_DATE_EPOCH
 	Release     int       // at least 1; 0 means 1
 	PackagerTag string    // "Name <mail>" of the changelog; "" means ReqPM
@@ -143,6 +144,9 @@ func prepare(in Input) (*page, error) {
 	if in.Wheel {
 		p.style = target.StyleDriver // the macros know sources only
 	}
+	if in.Said.needsDriver(in.Target) {
+		p.style = target.StyleDriver
+	}
 	version := in.Metadata.Version
 	if version.IsZero() {
 		return nil, errors.New("the metadata has no version")
@@ -159,6 +163,7 @@ func prepare(in Input) (*page, error) {
 		checked(pypiRE, "version", p.pypi),
 		checked(fileRE, "archive name", in.Facts.Archive),
 		checked(fileRE, "top directory", in.Facts.TopDir),
+		in.Said.check(),
 	} {
 		if err != nil {
 			return nil, err
