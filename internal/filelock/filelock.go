@@ -27,6 +27,9 @@ func Exclusive(path string) (*os.File, error) { return open(path, unix.LOCK_EX) 
 // Try takes an exclusive lock at once or not at all: ErrHeld.
 func Try(path string) (*os.File, error) { return open(path, unix.LOCK_EX|unix.LOCK_NB) }
 
+// Hold takes an exclusive lock on a file that is open already, at once or not at all: ErrHeld.
+func Hold(f *os.File) error { return flock(f, unix.LOCK_EX|unix.LOCK_NB) }
+
 func open(path string, how int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

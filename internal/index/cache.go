@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"reqpm/internal/filelock"
 )
 
 // cache is a folder that many processes use at the same time without locks:
@@ -65,7 +65,7 @@ func (c *cache) tmp() string { return filepath.Join(c.dir, "tmp") }
 
 // sweep removes what dead processes left in tmp: what nobody holds a lock on. Errors do not matter.
 func (c *cache) sweep() {
-	gate, err := lockFile(filepath.Join(c.dir, "tmp.lock"), unix.LOCK_EX|unix.LOCK_NB)
+	gate, err := filelock.Try(filepath.Join(c.dir, "tmp.lock"))
 	if err != nil {
 		return // somebody begins a file: next time
 	}
@@ -76,34 +76,9 @@ func (c *cache) sweep() {
 	}
 	for _, e := range entries {
 		path := filepath.Join(c.tmp(), e.Name())
-		f, err := os.Open(path)
-		if err != nil {
-			continue
-		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		if f, err := filelock.Try(path); err == nil {
 			os.Remove(path)
-		}
-		f.Close()
-	}
-}
-
-// lockFile opens (and makes) path and locks it; closing gives the lock back.
-func lockFile(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := flock(f, how); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return f, nil
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		if err := unix.Flock(int(f.Fd()), how); !errors.Is(err, unix.EINTR) {
-			return err
+			f.Close()
 		}
 	}
 }
@@ -120,7 +95,7 @@ type draft struct {
 }
 
 func (c *cache) draft() (*draft, error) {
-	gate, err := lockFile(filepath.Join(c.dir, "tmp.lock"), unix.LOCK_SH)
+	gate, err := filelock.Shared(filepath.Join(c.dir, "tmp.lock"))
 	if err != nil {
 		return nil, localError{fmt.Errorf("index cache %s: %w", c.dir, err)}
 	}
@@ -129,7 +104,7 @@ func (c *cache) draft() (*draft, error) {
 	if err != nil {
 		return nil, localError{fmt.Errorf("index cache %s: %w", c.dir, err)}
 	}
-	_ = flock(f, unix.LOCK_EX|unix.LOCK_NB) // where there are no locks, nothing is swept
+	_ = filelock.Hold(f) // where there are no locks, nothing is swept
 	return &draft{File: f}, nil
 }
 
