@@ -31,13 +31,18 @@ One failed package blocks its dependents and nothing else. What was built is kep
 by all projects of this machine: the same command again builds only what changed. Ctrl-C stops;
 the same command goes on from there.
 
+For several targets each package is built for each of them, all from the same slots, and each target has
+a repository of its own. What goes wrong on one stops no other; the exit status is that of the
+worst.
+
 ` + exitCodesHelp,
 		Example: `  reqpm build https://git.example.org/team/app.git --ref v2.1
   reqpm build ./checkout -r requirements/base.txt -r requirements/prod.txt --target el9
+  reqpm build ./checkout --target el9,el10
   reqpm build . --proof-command 'python3 -m app --version'`,
 		Args: maxOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.follow(cmd.Context(), &o.projectOptions, firstArg(args), false); err != nil {
+			if err := a.follow(cmd.Context(), &o.projectOptions, firstArg(args), true); err != nil {
 				return err
 			}
 			return a.runBuild(cmd.Context(), o, firstArg(args))
@@ -67,34 +72,48 @@ func (a *app) runBuild(ctx context.Context, o buildOptions, where string) error 
 	if err != nil {
 		return err
 	}
-	progress := a.newProgress()
+	progress := a.newProgress(&o.projectOptions)
 	defer progress.Close()
-	p, err := a.openPipeline(ctx, o.projectOptions, progress.Event)
+	pipelines, err := a.openPipelines(ctx, o.projectOptions, progress.Event)
 	if err != nil {
 		return err
 	}
-	defer p.Close()
+	defer closeAll(pipelines)
 	req := o.request(where, state)
 	req.Name, req.Channel, req.KeyFile, req.ProofCommand, req.NoProof = o.name, o.channel, o.keyFile, o.proofCommand, o.noProof
-	summary, err := p.Run(ctx, req)
+	endings, err := pipeline.RunAll(ctx, pipelines, req)
 	progress.Close()
+	switch {
+	case err != nil:
+		return err
+	case len(endings) > 1:
+		return a.endAll(ctx, endings)
+	}
+	summary, err := endings[0].Summary, endings[0].Err
 	if summary.Logs == "" { // it ended before there was anything to sum up
 		return err
 	}
 	end := verdict(summary, err)
 	if !a.global.json {
-		a.printSummary(summary)
+		a.printSummary("", summary)
 		return end
 	}
-	_ = a.printJSON(struct { // the last line, whatever happened
-		pipeline.Summary
-		Exit  int    `json:"exit"`
-		Error string `json:"error,omitempty"`
-	}{summary, exitCode(ctx, end), errorText(err)})
+	_ = a.printJSON(summaryJSON(ctx, endings[0])) // the last line, whatever happened
 	if end != nil {
 		return silent{end}
 	}
 	return nil
+}
+
+// ended is a summary with how it ended.
+type ended struct {
+	pipeline.Summary
+	Exit  int    `json:"exit"`
+	Error string `json:"error,omitempty"`
+}
+
+func summaryJSON(ctx context.Context, e pipeline.Ending) ended {
+	return ended{e.Summary, exitCode(ctx, verdict(e.Summary, e.Err)), errorText(e.Err)}
 }
 
 // verdict is how a run ends: by what stopped it, else by its builds, else by its proof.
@@ -147,9 +166,9 @@ func proofText(p *pipeline.Proof) string {
 }
 
 // printSummary is the last thing people read: what was built, reused, failed, blocked;
-// where the repository is; the two lines to install from it.
-func (a *app) printSummary(s pipeline.Summary) {
-	a.say("")
+// where the repository is; the two lines to install from it. title says whose, where there are several.
+func (a *app) printSummary(title string, s pipeline.Summary) {
+	a.say("%s", title)
 	for _, o := range s.Failed {
 		a.say("failed   %s %s: %s", o.Name, o.Version, firstLine(o.Cause))
 		if o.Log != "" {

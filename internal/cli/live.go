@@ -12,8 +12,6 @@ import (
 
 	"charm.land/lipgloss/v2"
 	"golang.org/x/term"
-
-	"reqpm/internal/pipeline"
 )
 
 // liveView keeps the last lines of a terminal up to date: what is building, in which
@@ -23,13 +21,17 @@ type liveView struct {
 	mu      sync.Mutex
 	running map[string]runningBuild
 	stage   string
-	done    int
-	total   int
-	left    float64
-	at      time.Time // when left was said
-	lines   int       // on the screen now
+	targets map[string]*tally
+	lines   int // on the screen now
 	stop    chan struct{}
 	ended   sync.WaitGroup
+}
+
+// tally is how far the builds of one target are.
+type tally struct {
+	done, total int
+	left        float64
+	at          time.Time // when left was said
 }
 
 type runningBuild struct {
@@ -43,7 +45,7 @@ func newLiveView(w io.Writer) *liveView {
 	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" || os.Getenv("NO_COLOR") != "" {
 		return nil
 	}
-	v := &liveView{out: f, running: map[string]runningBuild{}, stop: make(chan struct{})}
+	v := &liveView{out: f, running: map[string]runningBuild{}, targets: map[string]*tally{}, stop: make(chan struct{})}
 	v.ended.Go(v.tick)
 	return v
 }
@@ -73,26 +75,34 @@ func (v *liveView) close() {
 }
 
 // event takes one event; line is what stays on the screen of it, "" for nothing.
-func (v *liveView) event(e pipeline.Event, line string) {
+func (v *liveView) event(e shown, line string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := e.Name + " " + e.Version
+	if e.many {
+		key += " on " + e.Target
+	}
+	t := v.targets[e.Target]
+	if t == nil {
+		t = &tally{}
+		v.targets[e.Target] = t
+	}
 	switch {
-	case e.Event == "stage":
+	case e.Event.Event == "stage":
 		v.stage = e.Message
-	case e.Event == "package" && e.State == "building":
+	case e.Event.Event == "package" && e.State == "building":
 		v.running[key] = runningBuild{label: key, phase: "root", since: e.Time}
-	case e.Event == "progress":
+	case e.Event.Event == "progress":
 		if b, ok := v.running[key]; ok {
 			b.phase = e.Phase
 			v.running[key] = b
 		}
-	case e.Event == "package":
+	case e.Event.Event == "package":
 		delete(v.running, key)
-		v.left, v.at = e.Left, e.Time
+		t.left, t.at = e.Left, e.Time
 	}
 	if e.Total > 0 {
-		v.done, v.total = max(v.done, e.Done), e.Total
+		t.done, t.total = max(t.done, e.Done), e.Total
 	}
 	v.draw(line)
 }
@@ -133,7 +143,8 @@ func (v *liveView) draw(line string) {
 
 func (v *liveView) rows() []string {
 	var rows []string
-	if v.total == 0 {
+	done, total, left := v.sum()
+	if total == 0 {
 		if v.stage != "" {
 			rows = append(rows, styleDim.Render("… "+v.stage))
 		}
@@ -147,11 +158,22 @@ func (v *liveView) rows() []string {
 	for _, b := range builds {
 		rows = append(rows, fmt.Sprintf("  %-40s %-8s %s", b.label, b.phase, styleDim.Render(seconds(time.Since(b.since).Seconds()))))
 	}
-	bar := fmt.Sprintf("%s %d of %d", progressBar(v.done, v.total, 30), v.done, v.total)
-	if left := v.left - time.Since(v.at).Seconds(); v.left > 0 && left > 1 {
+	bar := fmt.Sprintf("%s %d of %d", progressBar(done, total, 30), done, total)
+	if left > 1 {
 		bar += styleDim.Render(", about " + seconds(left) + " left")
 	}
 	return append(rows, styleBold.Render(bar))
+}
+
+// sum is how far all targets are together: they share the slots, so what is left adds up.
+func (v *liveView) sum() (done, total int, left float64) {
+	for _, t := range v.targets {
+		done, total = done+t.done, total+t.total
+		if t.left > 0 {
+			left += max(0, t.left-time.Since(t.at).Seconds())
+		}
+	}
+	return done, total, left
 }
 
 func progressBar(done, total, width int) string {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -350,28 +351,16 @@ func parseDate(s string) (time.Time, error) {
 	return time.Time{}, usagef("--exclude-newer %q is neither RFC 3339 (2026-01-31T00:00:00Z) nor YYYY-MM-DD", s)
 }
 
-// openPipeline wires a pipeline for the one target of the options.
-func (a *app) openPipeline(ctx context.Context, o projectOptions, report func(pipeline.Event)) (*pipeline.Pipeline, error) {
-	if err := o.oneTarget(); err != nil {
-		return nil, err
-	}
-	all, err := a.openPipelines(ctx, o, report)
-	if err != nil {
-		return nil, err
-	}
-	return all[0], nil
-}
-
 // oneTarget refuses several targets.
 func (o *projectOptions) oneTarget() error {
 	if len(o.targets) > 1 || slices.Contains(o.targets, allTargets) {
-		return usagef("this command takes one target, got %s; 'reqpm resolve' and 'reqpm lock' take several", strings.Join(o.targets, ", "))
+		return usagef("this command takes one target, got %s; 'reqpm build', 'plan', 'resolve', 'lock' and 'spec' take several", strings.Join(o.targets, ", "))
 	}
 	return nil
 }
 
-// openPipelines wires a pipeline for each target of the options, all with the same index client and the
-// same builder. The caller closes each.
+// openPipelines wires a pipeline for each target of the options, all with the same index client, the
+// same builder and the same slots. The caller closes each.
 func (a *app) openPipelines(ctx context.Context, o projectOptions, report func(pipeline.Event)) ([]*pipeline.Pipeline, error) {
 	cfg, err := a.pipelineConfig(ctx, o, report)
 	if err != nil {
@@ -464,7 +453,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 		},
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		Distribution: has,
-		StateDir:     state, Index: reader, Builder: b, Slots: o.slots,
+		StateDir:     state, Index: reader, Builder: b, Pool: pipeline.NewPool(cmp.Or(o.slots, runtime.NumCPU())),
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,10 +32,11 @@ builds already has, and the longest chain. Nothing is built.
 		Example: `  reqpm plan ./checkout
   reqpm plan ./checkout --svg plan.svg
   reqpm plan ./checkout --dot - | dot -Tpdf -o plan.pdf
-  reqpm plan ./checkout --json`,
+  reqpm plan ./checkout --json
+  reqpm plan ./checkout --target el9,el10`,
 		Args: maxOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.follow(cmd.Context(), &o.projectOptions, firstArg(args), false); err != nil {
+			if err := a.follow(cmd.Context(), &o.projectOptions, firstArg(args), true); err != nil {
 				return err
 			}
 			return a.runPlan(cmd.Context(), o, firstArg(args))
@@ -53,22 +55,27 @@ func (a *app) runPlan(ctx context.Context, o planOptions, where string) error {
 	if err != nil {
 		return err
 	}
-	progress := a.newProgress()
+	if err := o.oneTarget(); err != nil && o.dot+o.svg != "" {
+		return usagef("--dot and --svg draw the graph of one target, got %s", strings.Join(o.targets, ", "))
+	}
+	progress := a.newProgress(&o.projectOptions)
 	defer progress.Close()
-	p, err := a.openPipeline(ctx, o.projectOptions, progress.quiet(a.global.json))
+	pipelines, err := a.openPipelines(ctx, o.projectOptions, progress.quiet(a.global.json))
 	if err != nil {
 		return err
 	}
-	defer p.Close()
-	prepared, err := p.Prepare(ctx, o.request(where, state))
-	if err != nil {
-		return err
-	}
-	work, err := p.Plan(ctx, prepared.Lock)
+	defer closeAll(pipelines)
+	answers, works, err := pipeline.PlanAll(ctx, pipelines, o.request(where, state))
 	progress.Close()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case len(answers) > 1:
+		return a.printPlans(ctx, pipelines, answers, works)
+	case answers[0].Err != nil:
+		return answers[0].Err
 	}
+	prepared, work := answers[0].Prepared, works[0]
 	switch {
 	case a.global.json:
 		return json.NewEncoder(a.stdout).Encode(work.Plan)
@@ -78,8 +85,48 @@ func (a *app) runPlan(ctx context.Context, o planOptions, where string) error {
 		return a.writeOut(o.svg, work.Plan.SVG(prepared.Project+" on "+prepared.Lock.Target))
 	}
 	a.sayFiles(prepared)
-	a.printPlan(work, p.Slots())
+	a.printPlan(work, pipelines[0].Slots())
 	return nil
+}
+
+// planned is one target's element of plan --json, when there are several.
+type planned struct {
+	Target   string        `json:"target"`
+	Python   string        `json:"python"`
+	Plan     *plan.Plan    `json:"plan"` // as it is printed for one target; null: there is none
+	Conflict *conflictJSON `json:"conflict"`
+	Error    string        `json:"error,omitempty"` // why there is no plan
+}
+
+// printPlans shows the plans of several targets, one table each; a target without one does not hide the others.
+func (a *app) printPlans(ctx context.Context, pipelines []*pipeline.Pipeline, answers []pipeline.Answer, works []*pipeline.Work) error {
+	ends := targetErrors{}
+	list := []planned{}
+	for i, answer := range answers {
+		ends.add(ctx, answer.Target.Name, answer.Err)
+		p := planned{Target: answer.Target.Name, Python: answer.Target.Python.Version}
+		if answer.Err == nil {
+			p.Plan = works[i].Plan
+		} else if p.Conflict = conflictOf(answer.Err); p.Conflict == nil {
+			p.Error = answer.Err.Error()
+		}
+		list = append(list, p)
+	}
+	if a.global.json {
+		err := a.printJSON(struct {
+			Targets []planned `json:"targets"`
+		}{list})
+		return cmp.Or(err, ends.silently())
+	}
+	a.sayFiles(answers[0].Prepared)
+	for i, answer := range answers {
+		if answer.Err != nil {
+			continue
+		}
+		fmt.Fprintf(a.stdout, "%s, Python %s\n", answer.Target.Name, answer.Target.Python.Version)
+		a.printPlan(works[i], pipelines[i].Slots())
+	}
+	return ends.verdict()
 }
 
 func (a *app) writeOut(path, text string) error {

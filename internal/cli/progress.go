@@ -12,13 +12,14 @@ import (
 type progress struct {
 	app  *app
 	live *liveView // nil when stderr is no terminal
+	many bool      // there are several targets: lines say which
 
 	mu   sync.Mutex
 	done bool
 }
 
-func (a *app) newProgress() *progress {
-	p := &progress{app: a}
+func (a *app) newProgress(o *projectOptions) *progress {
+	p := &progress{app: a, many: o.oneTarget() != nil}
 	if !a.global.json {
 		p.live = newLiveView(a.stderr)
 	}
@@ -42,7 +43,9 @@ func (p *progress) quiet(quiet bool) func(pipeline.Event) {
 	}
 	return func(e pipeline.Event) {
 		if e.Event == "warning" {
-			p.app.say("warning: %s", e.Message)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.app.say("%s", plainLine(shown{e, p.many}, false))
 		}
 	}
 }
@@ -51,41 +54,63 @@ func (p *progress) quiet(quiet bool) func(pipeline.Event) {
 func (p *progress) Event(e pipeline.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	people := shown{e, p.many}
 	switch {
 	case p.app.global.json:
 		_ = p.app.printJSON(e)
 	case p.live != nil && !p.done:
-		p.live.event(e, plainText(plainLine(e, p.app.global.verbose)))
+		p.live.event(people, plainText(plainLine(people, p.app.global.verbose)))
 	default:
-		if line := plainLine(e, p.app.global.verbose); line != "" {
+		if line := plainLine(people, p.app.global.verbose); line != "" {
 			p.app.say("%s", line)
 		}
 	}
 }
 
+// shown is an event as people see it.
+type shown struct {
+	pipeline.Event
+	many bool // it is one of several targets'
+}
+
+// on says which target the event is of, where there are several and it is not of them all.
+func (e shown) on() string {
+	if !e.many || e.Target == "" || e.Stage == "source" || e.Stage == "analyze" {
+		return ""
+	}
+	return e.Target + ": "
+}
+
 // plainLine is an event for people, "" for those that only a live picture shows.
-func plainLine(e pipeline.Event, verbose bool) string {
-	switch e.Event {
+func plainLine(e shown, verbose bool) string {
+	switch e.Event.Event {
 	case "stage":
-		return "==> " + e.Message
+		if e.Stage == "resolve" { // says it itself
+			return "==> " + e.Message
+		}
+		return "==> " + e.on() + e.Message
 	case "note":
 		if verbose {
-			return "    " + e.Message
+			return "    " + e.on() + e.Message
 		}
 	case "warning":
-		return "warning: " + e.Message
+		return "warning: " + e.on() + e.Message
 	case "package":
 		return packageLine(e)
 	}
 	return ""
 }
 
-func packageLine(e pipeline.Event) string {
+func packageLine(e shown) string {
 	count := fmt.Sprintf("[%d/%d]", e.Done, e.Total)
-	what := fmt.Sprintf("%-8s %s %s", e.State, e.Name, e.Version)
+	name := e.Name + " " + e.Version
+	if e.many {
+		name += " on " + e.Target
+	}
+	what := fmt.Sprintf("%-8s %s", e.State, name)
 	switch e.State {
 	case pipeline.StateDistro:
-		what = fmt.Sprintf("%-8s %s %s of the distribution", "reused", e.Name, e.Version)
+		what = fmt.Sprintf("%-8s %s of the distribution", "reused", name)
 	case "building":
 		return "" // its end is the line
 	case pipeline.StateBuilt:

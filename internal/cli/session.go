@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 
 	"reqpm/internal/pipeline"
 )
@@ -24,10 +23,10 @@ func (a *app) resolveAll(ctx context.Context, o *projectOptions, where string) (
 	if err != nil {
 		return nil, err
 	}
-	progress := a.newProgress()
+	progress := a.newProgress(o)
 	defer progress.Close()
 	s := &session{}
-	if s.pipelines, err = a.openPipelines(ctx, *o, ofTarget(progress.quiet(a.global.json), o)); err != nil {
+	if s.pipelines, err = a.openPipelines(ctx, *o, progress.quiet(a.global.json)); err != nil {
 		return nil, err
 	}
 	s.answers, err = pipeline.PrepareAll(ctx, s.pipelines, o.request(where, state))
@@ -39,22 +38,6 @@ func (a *app) resolveAll(ctx context.Context, o *projectOptions, where string) (
 		return nil, err
 	}
 	return s, nil
-}
-
-// ofTarget says of which target a warning is, when there are several, and takes one event at a time from all.
-func ofTarget(report func(pipeline.Event), o *projectOptions) func(pipeline.Event) {
-	if o.oneTarget() == nil {
-		return report
-	}
-	var mu sync.Mutex
-	return func(e pipeline.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		if e.Event == "warning" && e.Stage == "resolve" {
-			e.Message = e.Target + ": " + e.Message
-		}
-		report(e)
-	}
 }
 
 // common is the error that keeps every target from having an answer at all.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"reqpm/internal/builder"
@@ -59,8 +60,8 @@ const (
 	StateWaiting = "waiting"
 )
 
-// run walks the graph: as many builds at once as there are slots, of those that wait
-// for nobody the one with the longest chain behind it first.
+// run walks the graph: builds that wait for nobody queue for the pool's slots, the one with the
+// longest chain behind it first. What it holds belongs to the goroutine that walks.
 type run struct {
 	p        *Pipeline
 	work     *Work
@@ -69,13 +70,16 @@ type run struct {
 	ready    []plan.ID
 	outcomes map[plan.ID]*Outcome
 	left     float64 // expected seconds of builds not yet finished
-	done     int
+	done     atomic.Int64
+	running  int
+	results  chan finished
 	full     error // the disk is: nothing new is begun
 }
 
 type finished struct {
 	id      plan.ID
 	outcome *Outcome
+	slot    *ticket // still held, so that who waited for this build is in the queue before the slot is free
 }
 
 // Build carries out a plan. A failed build blocks its dependents and nothing else. When ctx
@@ -83,8 +87,8 @@ type finished struct {
 // was finished stays in the cache, so that the same call goes on from there. A full disk ends
 // it likewise, with ErrDiskFull.
 func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[plan.ID]*Outcome, error) {
-	r := &run{p: p, work: work, logs: logDir, waiting: map[plan.ID]int{}, outcomes: map[plan.ID]*Outcome{}}
-	p.stage("build", fmt.Sprintf("%d packages on %d slots", work.Plan.Len(), p.cfg.Slots))
+	r := &run{p: p, work: work, logs: logDir, waiting: map[plan.ID]int{}, outcomes: map[plan.ID]*Outcome{}, results: make(chan finished)}
+	p.stage("build", fmt.Sprintf("%d packages on %d slots", work.Plan.Len(), p.Slots()))
 	for _, id := range work.Plan.Order() {
 		n := work.Plan.Node(id)
 		r.left += n.Seconds
@@ -93,25 +97,18 @@ func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[pl
 			r.ready = append(r.ready, id)
 		}
 	}
-	results := make(chan finished)
-	running := 0
-	for len(r.ready) > 0 || running > 0 {
-		for running < p.cfg.Slots && len(r.ready) > 0 && ctx.Err() == nil && r.full == nil {
-			id := r.next()
-			if known := r.known(id); known != nil {
-				r.finish(id, known)
-				continue
-			}
-			running++
-			rpms, done := r.rootRPMs(id), r.done
-			go func() { results <- finished{id, r.build(ctx, id, rpms, done)} }()
-		}
-		if running == 0 {
-			break
-		}
-		f := <-results
-		running--
+	beginning, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r.begin(ctx, beginning)
+	for r.running > 0 {
+		f := <-r.results
+		r.running--
 		r.finish(f.id, f.outcome)
+		if r.full != nil {
+			stop(r.full)
+		}
+		r.begin(ctx, beginning)
+		f.slot.leave()
 	}
 	for _, id := range work.Plan.Order() {
 		if r.outcomes[id] == nil {
@@ -125,6 +122,21 @@ func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[pl
 		return r.outcomes, r.full
 	}
 	return r.outcomes, ctx.Err()
+}
+
+// begin queues every ready build for a slot, the most urgent first. beginning ends when nothing new may
+// start, ctx when what runs must stop as well.
+func (r *run) begin(ctx, beginning context.Context) {
+	for len(r.ready) > 0 && beginning.Err() == nil {
+		id := r.next()
+		if known := r.known(id); known != nil {
+			r.finish(id, known)
+			continue
+		}
+		r.running++
+		rpms, slot := r.rootRPMs(id), r.p.cfg.Pool.join(r.work.Plan.Tail(id))
+		go func() { r.results <- finished{id, r.build(ctx, beginning, id, rpms, slot), slot} }()
+	}
 }
 
 // next takes the ready build with the longest chain behind it.
@@ -167,7 +179,7 @@ func (r *run) finish(id plan.ID, o *Outcome) {
 		return
 	}
 	r.outcomes[id] = o
-	r.done++
+	r.done.Add(1)
 	r.left -= r.work.Plan.Node(id).Seconds
 	if errors.Is(o.err, ErrDiskFull) {
 		r.full = o.err
@@ -196,27 +208,28 @@ func (r *run) report(o *Outcome) {
 		message = "needs " + o.Root + ", which failed"
 	}
 	r.p.report(Event{Event: "package", Stage: "build", Name: o.Name, Version: o.Version, State: o.State, Message: message,
-		Log: o.Log, Seconds: o.Seconds, Done: r.done, Total: r.work.Plan.Len(), Left: max(r.left, 0) / float64(r.p.cfg.Slots)})
+		Log: o.Log, Seconds: o.Seconds, Done: int(r.done.Load()), Total: r.work.Plan.Len(), Left: max(r.left, 0) / float64(r.p.Slots())})
 }
 
-// build makes one package, or finds that another process just did. done is how many packages
-// were finished when it began.
-func (r *run) build(ctx context.Context, id plan.ID, rpms []string, done int) *Outcome {
+// build makes one package when slot is there, or finds that another process, or another target's
+// pipeline, just did.
+func (r *run) build(ctx, beginning context.Context, id plan.ID, rpms []string, slot *ticket) *Outcome {
+	if slot.wait(beginning) != nil {
+		return r.outcome(id, StateWaiting)
+	}
 	b := r.work.builds[id]
 	started := time.Now()
-	unlock, err := r.p.lockKey(ctx, b.key)
+	unlock, err := r.p.lockKeyFor(ctx, beginning, b.key, slot)
 	if err != nil {
-		return r.failed(ctx, id, err, started)
+		return r.failed(beginning, id, err, started)
 	}
 	defer unlock()
-	if !r.p.cfg.Refresh {
-		if cached := r.p.cachedBuild(b.key); cached != nil {
-			o := r.outcome(id, StateReused)
-			o.built = cached
-			return o
-		}
+	if cached := r.cached(b); cached != nil {
+		o := r.outcome(id, StateReused)
+		o.built = cached
+		return o
 	}
-	r.p.report(Event{Event: "package", Stage: "build", Name: b.name, Version: b.version, State: "building", Done: done, Total: r.work.Plan.Len()})
+	r.p.report(Event{Event: "package", Stage: "build", Name: b.name, Version: b.version, State: "building", Done: int(r.done.Load()), Total: r.work.Plan.Len()})
 	built, err := r.attempt(ctx, b, rpms)
 	if err != nil {
 		return r.failed(ctx, id, err, started)
@@ -304,9 +317,40 @@ func (r *run) rootRPMs(id plan.ID) []string {
 	return files
 }
 
+// cached is what another pipeline or process has built since the plan was made.
+func (r *run) cached(b *pkgBuild) *Built {
+	if r.p.cfg.Refresh {
+		return nil
+	}
+	return r.p.cachedBuild(b.key)
+}
+
+// lockKeyFor is lockKey for who holds a slot: while somebody else builds the key, others may have it.
+func (p *Pipeline) lockKeyFor(ctx, beginning context.Context, key string, slot *ticket) (unlock func(), err error) {
+	f, err := filelock.Try(p.keyLock(key))
+	if err == nil {
+		return func() { f.Close() }, nil
+	}
+	if !errors.Is(err, filelock.ErrHeld) {
+		return nil, err
+	}
+	slot.leave()
+	if unlock, err = p.lockKey(ctx, key); err != nil {
+		return nil, err
+	}
+	slot.rejoin()
+	if err := slot.wait(beginning); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+func (p *Pipeline) keyLock(key string) string { return filepath.Join(p.paths.builds(), key+".lock") }
+
 // lockKey holds the right to build one key among all processes on the machine.
 func (p *Pipeline) lockKey(ctx context.Context, key string) (unlock func(), err error) {
-	f, err := filelock.Wait(ctx, filepath.Join(p.paths.builds(), key+".lock"))
+	f, err := filelock.Wait(ctx, p.keyLock(key))
 	if err != nil {
 		return nil, err
 	}

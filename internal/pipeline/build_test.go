@@ -50,7 +50,7 @@ func want(t *testing.T, what string, want, got any) {
 
 func TestLongestChainFirst(t *testing.T) {
 	w := newWorkshop(t, 1)
-	l := newLine(t, t.TempDir(), w, func(c *Config) { c.Slots = 1 }, chain...)
+	l := newLine(t, t.TempDir(), w, func(c *Config) { c.Pool = NewPool(1) }, chain...)
 	outcomes := build(t, l, l.plan(t, "a-lone", "b-lone", "x-end"))
 	want(t, "order", []string{"x-start 1", "x-middle 1", "a-lone 1", "b-lone 1", "x-end 1"}[:2], w.Builds()[:min(2, len(w.Builds()))])
 	for id, state := range states(outcomes) {

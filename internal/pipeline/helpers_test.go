@@ -14,6 +14,7 @@ import (
 	"reqpm/internal/builder/fake"
 	"reqpm/internal/index"
 	"reqpm/internal/rpmname"
+	"reqpm/internal/source"
 	"reqpm/internal/target"
 	"reqpm/internal/testindex"
 )
@@ -162,7 +163,7 @@ func newLine(t *testing.T, state string, w *workshop, change func(*Config), pack
 		t.Fatal(err)
 	}
 	seen := &events{}
-	cfg := Config{StateDir: state, Target: w.target, Index: client, Builder: w, Slots: 2, Report: seen.add}
+	cfg := Config{StateDir: state, Target: w.target, Index: client, Builder: w, Pool: NewPool(2), Report: seen.add}
 	if change != nil {
 		change(&cfg)
 	}
@@ -202,16 +203,28 @@ func (l *line) lock(t *testing.T, requirements ...string) *Lock {
 
 func (l *line) resolve(t *testing.T, requirements ...string) (*Lock, error) {
 	t.Helper()
-	dir := t.TempDir()
-	text := strings.Join(requirements, "\n") + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	dir := requirementsFolder(t, requirements...)
 	analysis, err := l.Analyze(t.Context(), os.DirFS(dir), Wanted{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l.Resolve(t.Context(), Input{Set: analysis.Set})
+}
+
+// requirementsFolder is a project of nothing but requirements.
+func requirementsFolder(t *testing.T, requirements ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	text := strings.Join(requirements, "\n") + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// fromFolder is a run of such a folder.
+func fromFolder(dir, state string) Request {
+	return Request{Source: source.Request{URL: dir, Dir: filepath.Join(state, "checkouts"), Allow: source.Policy{Local: true}}, Wanted: Wanted{NoProject: true}}
 }
 
 // states says what became of every package: "name version state".

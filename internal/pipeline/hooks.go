@@ -50,7 +50,7 @@ func newHooks(p *Pipeline, from *candidates) *hooks {
 	return &hooks{
 		p: p, from: from,
 		solved: map[string]*solvedTools{}, envs: map[string]*hookEnv{},
-		slots: make(chan struct{}, p.cfg.Slots),
+		slots: p.cfg.Pool.questions,
 	}
 }
 

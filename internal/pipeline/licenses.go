@@ -39,7 +39,7 @@ func (p *Pipeline) Licenses(ctx context.Context, lock *Lock) ([]License, error) 
 		all = append(all, one{License{Name: l.Name, Version: l.Version}, l.Meta, l.file, l.reused != nil})
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(2, p.cfg.Slots))
+	g.SetLimit(max(2, p.Slots()))
 	for i := range all {
 		g.Go(func() error {
 			l := &all[i]

@@ -42,7 +42,7 @@ func PrepareAll(ctx context.Context, pipelines []*Pipeline, req Request) ([]Answ
 	}
 	one(0)
 	var g errgroup.Group
-	g.SetLimit(max(1, pipelines[0].cfg.Slots))
+	g.SetLimit(max(1, pipelines[0].Slots()))
 	for i := 1; i < len(pipelines) && ctx.Err() == nil; i++ {
 		g.Go(func() error { one(i); return nil })
 	}

@@ -18,40 +18,51 @@ func (leaf) Requires(context.Context, string, pep440.Version) ([]pep508.Requirem
 	return nil, nil
 }
 
+// Written is a spec that lies in a folder, with all that it needs beside it.
+type Written struct {
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	Target  string   `json:"target"`
+	Spec    string   `json:"spec"`    // path
+	Sources []string `json:"sources"` // paths: the archive, patches, and what else the spec names
+}
+
 // WriteSpec writes the spec of one package, its patches and its sources into dir, which
-// is made when absent, and returns the path of the spec.
-func (p *Pipeline) WriteSpec(ctx context.Context, req pep508.Requirement, dir string) (string, error) {
+// is made when absent. The files are the caller's own: to change them changes no cache.
+func (p *Pipeline) WriteSpec(ctx context.Context, req pep508.Requirement, dir string) (Written, error) {
+	none := Written{}
 	p.stage("spec", "choose a version of "+req.Key())
 	root := solve.Root{Req: req, Origin: solve.Origin{Text: req.String()}}
 	solution, err := solve.Solve(ctx, leaf{p.from}, solve.Request{Roots: []solve.Root{root}, Env: p.cfg.Target.Env()})
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	if len(solution.Packages) != 1 {
-		return "", fmt.Errorf("spec of %s: its marker does not hold for %s", req, p.cfg.Target.Name)
+		return none, fmt.Errorf("spec of %s: its marker does not hold for %s", req, p.cfg.Target.Name)
 	}
 	locked, err := p.lockOne(ctx, solution.Packages[0], nil)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	if err := p.CheckSources(&Lock{Packages: []Locked{locked}}); err != nil {
-		return "", err
+		return none, err
 	}
 	g := &gather{p: p, found: map[plan.ID]*pkgBuild{}, rootless: true}
 	b := &pkgBuild{id: plan.NewID(locked.Name, locked.Version), name: locked.Name, version: locked.Version,
 		file: locked.file, all: locked.all, meta: locked.Meta, extras: locked.Extras}
 	if err := g.ownFacts(ctx, b); err != nil {
-		return "", err
+		return none, err
 	}
 	if err := p.writeSpec(ctx, b, b.extras); err != nil {
-		return "", err
+		return none, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
+		return none, err
 	}
-	specPath, _, err := b.spec.materialise(dir)
-	return specPath, err
+	w := Written{Name: b.name, Version: b.version, Target: p.cfg.Target.Name}
+	w.Spec, w.Sources, err = b.spec.writeTo(dir, copyFile)
+	return w, err
 }
 
 // Slots is how many builds run at once.
-func (p *Pipeline) Slots() int { return p.cfg.Slots }
+func (p *Pipeline) Slots() int { return p.cfg.Pool.Slots() }

@@ -71,7 +71,7 @@ func (p *Pipeline) Outdated(ctx context.Context, prepared *Prepared) ([]Outdated
 	}
 	found := make([]*Outdated, len(prepared.Lock.Packages))
 	g, inner := errgroup.WithContext(ctx)
-	g.SetLimit(max(1, p.cfg.Slots))
+	g.SetLimit(max(1, p.Slots()))
 	for i, l := range prepared.Lock.Packages {
 		if l.Artifact.Reference != nil {
 			continue // a commit or an address has no newer version

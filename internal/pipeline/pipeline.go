@@ -26,7 +26,7 @@ import (
 	"reqpm/internal/target"
 )
 
-// Config is what every stage needs. All fields but Log, Slots and Report must be set.
+// Config is what every stage needs. All fields but Log, Pool and Report must be set.
 type Config struct {
 	StateDir string
 	Target   target.Target
@@ -38,8 +38,9 @@ type Config struct {
 	// requirement file can send a value anywhere, so callers list the names they allow.
 	Getenv  func(string) (string, bool)
 	Builder builder.Builder
-	// Slots is how many builds run at once; 0: the number of processors.
-	Slots int
+	// Pool is what builds wait for, shared by the pipelines that are to run side by side; nil: one
+	// of its own, with a slot for each processor.
+	Pool *Pool
 	// Report gets every event, from any goroutine, one at a time.
 	Report func(Event)
 	Log    *slog.Logger
@@ -115,8 +116,8 @@ func (p paths) hookEnvs() string { return filepath.Join(p.state, "hookenvs") }
 
 // New prepares the state directory. The base root is not opened yet. Close it.
 func New(cfg Config) (*Pipeline, error) {
-	if cfg.Slots <= 0 {
-		cfg.Slots = runtime.NumCPU()
+	if cfg.Pool == nil {
+		cfg.Pool = NewPool(runtime.NumCPU())
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

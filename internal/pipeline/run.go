@@ -134,40 +134,48 @@ func (p *Pipeline) settle(ctx context.Context, req Request, prepared *Prepared) 
 
 // Run walks the whole line. The summary is complete also when builds failed, which is no
 // error here; an error means that a stage before or behind the builds could not do its work.
-func (p *Pipeline) Run(ctx context.Context, req Request) (s Summary, err error) {
+func (p *Pipeline) Run(ctx context.Context, req Request) (Summary, error) {
 	started := time.Now()
-	s = Summary{Event: "summary", Target: p.cfg.Target.Name, Foreign: p.cfg.Target.Kind == target.Host, Built: []*Outcome{}, Reused: []*Outcome{}, Distro: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
-	defer func() { s.Seconds, err = time.Since(started).Seconds(), p.explainDisk(err) }()
 	prepared, err := p.Prepare(ctx, req)
+	s, work, err := p.planRun(ctx, prepared, started, err)
+	if err == nil {
+		err = p.carryOut(ctx, req, prepared, work, &s)
+	}
+	s.Seconds = time.Since(started).Seconds()
+	return s, p.explainDisk(err)
+}
+
+// planRun begins the summary and plans; err is how preparing ended.
+func (p *Pipeline) planRun(ctx context.Context, prepared *Prepared, started time.Time, err error) (Summary, *Work, error) {
+	s := Summary{Event: "summary", Target: p.cfg.Target.Name, Foreign: p.cfg.Target.Kind == target.Host, Built: []*Outcome{}, Reused: []*Outcome{}, Distro: []*Outcome{}, Failed: []*Outcome{}, Blocked: []*Outcome{}}
 	if err != nil {
-		return s, err
+		return s, nil, err
 	}
 	s.Project, s.Commit = prepared.Project, prepared.Checkout.Commit
 	s.Logs = filepath.Join(p.paths.runs(), fmt.Sprintf("%s-%s-%s", started.UTC().Format("20060102-150405.000"), s.Project, s.Target))
 	work, err := p.Plan(ctx, prepared.Lock)
-	if err != nil {
-		return s, err
-	}
+	return s, work, err
+}
+
+// carryOut is a run behind its plan: build, publish, prove.
+func (p *Pipeline) carryOut(ctx context.Context, req Request, prepared *Prepared, work *Work, s *Summary) error {
 	outcomes, err := p.Build(ctx, work, s.Logs)
 	s.sort(work, outcomes)
-	if err != nil {
-		return s, err
-	}
-	if len(s.Failed)+len(s.Blocked) > 0 {
-		return s, nil // what is published is whole or not at all
+	if err != nil || len(s.Failed)+len(s.Blocked) > 0 {
+		return err // what is published is whole or not at all
 	}
 	published, err := p.Publish(ctx, work, outcomes, Publishing{Project: s.Project, Channel: cmp.Or(req.Channel, "stable"), KeyFile: req.KeyFile,
 		Time: prepared.Checkout.CommitTime, Logs: s.Logs})
 	if err != nil {
-		return s, err
+		return err
 	}
 	s.Repository, s.RepoFile, s.SetName = published.Snapshot.Current, published.Snapshot.RepoFile, published.SetName
 	if req.NoProof {
-		return s, nil
+		return nil
 	}
 	proof, err := p.Verify(ctx, work, outcomes, published, s.Logs, req.ProofCommand)
 	s.Proof = &proof
-	return s, err
+	return err
 }
 
 // sort puts every outcome into its list, in build order.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -33,8 +34,13 @@ type sourceFile struct {
 	sha256 string
 }
 
-// materialise writes spec and sources into dir under the names the spec uses.
+// materialise writes spec and sources into dir, a folder of ours, under the names the spec uses.
 func (s specFiles) materialise(dir string) (specPath string, sources []string, err error) {
+	return s.writeTo(dir, linkOrCopy)
+}
+
+// writeTo is materialise with a way to bring the files that lie in caches.
+func (s specFiles) writeTo(dir string, bring func(from, to string) error) (specPath string, sources []string, err error) {
 	specPath = filepath.Join(dir, s.fileName)
 	if err := os.WriteFile(specPath, []byte(s.text), 0o644); err != nil {
 		return "", nil, err
@@ -44,7 +50,7 @@ func (s specFiles) materialise(dir string) (specPath string, sources []string, e
 		if src.path == "" {
 			err = os.WriteFile(path, src.data, 0o644)
 		} else {
-			err = linkOrCopy(src.path, path)
+			err = bring(src.path, path)
 		}
 		if err != nil {
 			return "", nil, err
@@ -59,20 +65,26 @@ func linkOrCopy(from, to string) error {
 	if os.Link(from, to) == nil {
 		return nil
 	}
+	return copyFile(from, to)
+}
+
+// copyFile makes to a file of its own, in place of whatever has that name: an earlier to may be a second
+// name of from, so it is never written into.
+func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	out, err := os.CreateTemp(filepath.Dir(to), ".new-")
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Chmod(0o644), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(out.Name()))
 	}
-	return out.Close()
+	return os.Rename(out.Name(), to)
 }
 
 // archRecord remembers what a build showed about an archive: whether it is noarch, and that its
