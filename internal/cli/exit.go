@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/crates"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
@@ -76,7 +77,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissing
 	case as[*solve.Conflict](err), as[*pipeline.PythonError](err), as[*pipeline.CollisionError](err), as[*pipeline.ReplaceError](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
 		return exitConflict
-	case is(index.ErrUnavailable, index.ErrOffline, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
+	case is(index.ErrUnavailable, index.ErrOffline, crates.ErrUnavailable, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
 		return exitNetwork
 	}
 	return exitFailed

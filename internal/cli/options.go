@@ -22,6 +22,7 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/builder/chroot"
+	"reqpm/internal/crates"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pep440"
@@ -453,7 +454,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 		},
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
 		Distribution: has,
-		StateDir:     state, Index: reader, Builder: b, Pool: pipeline.NewPool(cmp.Or(o.slots, runtime.NumCPU())),
+		StateDir:     state, Index: reader, Builder: b, Crates: crates.Cargo{Offline: o.offline}, Pool: pipeline.NewPool(cmp.Or(o.slots, runtime.NumCPU())),
 		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil

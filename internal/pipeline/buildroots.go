@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"reqpm/internal/builder"
+	"reqpm/internal/crates"
 	"reqpm/internal/distro"
 	"reqpm/internal/index"
 	"reqpm/internal/metadata"
@@ -29,6 +31,7 @@ type pkgBuild struct {
 	all      []index.File // every file of the version, for comparing with its wheels
 	meta     metadata.Metadata
 	record   sdistRecord
+	crates   *vendored            // nil when cargo builds nothing
 	requires []pep508.Requirement // direct build requirements, markers true
 	root     solve.Solution
 	edges    []plan.Edge
@@ -123,9 +126,9 @@ func (g *gather) learn(ctx context.Context, b *pkgBuild) {
 }
 
 // fatal tells errors of the whole run (the index is down, the base root cannot be
-// made) from those of one package.
+// made, there is no cargo) from those of one package.
 func fatal(err error) bool {
-	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrOffline) || errors.Is(err, errBase) || machineTrouble(err)
+	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrOffline) || errors.Is(err, crates.ErrUnavailable) || errors.Is(err, builder.ErrMissingTool) || errors.Is(err, errBase) || machineTrouble(err)
 }
 
 // facts learns what the build of b needs and adds those packages in turn.
@@ -154,6 +157,9 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 		if how := g.p.disagreement(b.meta, source.PkgInfo); how != "" {
 			g.p.warn("plan", fmt.Sprintf("%s: its wheel and its source distribution do not say the same, and the wheel counts: %s", b.id, how))
 		}
+	}
+	if b.crates, err = g.p.vendor(ctx, string(b.id), b.file, b.record); err != nil {
+		return err
 	}
 	system := g.p.buildSystem(b.name, b.record)
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)

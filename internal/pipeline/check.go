@@ -96,12 +96,20 @@ func readRPM(file string, py target.Python) (RPM, error) {
 			}
 		}
 	}
+	// A program is compiled, too (maturin is nothing else): rpm notes what file(1) says of each file.
+	if r.Arch != "noarch" {
+		classes := pkg.Header.GetTag(rpmTagClassDict).StringSlice()
+		r.Compiled = r.Compiled || slices.ContainsFunc(classes, func(s string) bool { return strings.HasPrefix(s, "ELF ") })
+	}
 	for top := range tops {
 		r.TopLevel = append(r.TopLevel, top)
 	}
 	slices.Sort(r.TopLevel)
 	return r, nil
 }
+
+// rpmTagClassDict is RPMTAG_CLASSDICT of rpm's rpmtag.h.
+const rpmTagClassDict = 1142
 
 // importName is the module that a file below site-packages makes importable: its
 // top-level package or module, "" for metadata, caches and data.

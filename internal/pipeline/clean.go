@@ -27,7 +27,7 @@ func Removable(state string, age time.Duration, all bool) ([]string, error) {
 	if !all {
 		return list, nil
 	}
-	for _, dir := range []string{p.builds(), p.facts(), p.hookEnvs(), p.sources(), p.tmp(),
+	for _, dir := range []string{p.builds(), p.facts(), p.hookEnvs(), p.sources(), p.crates(), p.tmp(),
 		filepath.Join(state, "roots"), filepath.Join(state, "index"), filepath.Join(state, "distro"), filepath.Join(state, "checkouts")} {
 		if _, err := os.Stat(dir); err == nil {
 			list = append(list, dir)

@@ -253,7 +253,11 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	if err != nil {
 		return nil, "", err
 	}
-	path := filepath.Join(h.p.paths.facts(), "hooks", digest([]any{fileKey(f), filepath.Base(site), base.ID()})+".json")
+	key := []any{fileKey(f), filepath.Base(site), base.ID()}
+	if record.Sdist.Native.Rust {
+		key = append(key, noRustup) // answers without it name an installer of Rust
+	}
+	path := filepath.Join(h.p.paths.facts(), "hooks", digest(key)+".json")
 	var answer asked
 	if ok, err := readJSON(path, &answer); err != nil {
 		return nil, "", err
@@ -320,8 +324,11 @@ func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, ext
 }
 
 func (h *hooks) hookEnv(site string, f index.File) sdist.HookEnv {
-	return sdist.HookEnv{Python: h.p.cfg.Target.Python.Executable, SitePath: site, Version: f.Version.String()}
+	return sdist.HookEnv{Python: h.p.cfg.Target.Python.Executable, SitePath: site, Version: f.Version.String(), Env: []string{noRustup}}
 }
+
+// noRustup tells maturin not to ask for an installer of Rust where it sees no cargo: a build has the target's.
+const noRustup = "MATURIN_NO_INSTALL_RUST=1"
 
 // inSource unpacks f and runs use on it while holding a slot.
 func (h *hooks) inSource(ctx context.Context, f index.File, use func(dir string) error) error {

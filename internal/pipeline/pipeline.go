@@ -26,7 +26,7 @@ import (
 	"reqpm/internal/target"
 )
 
-// Config is what every stage needs. All fields but Log, Pool and Report must be set.
+// Config is what every stage needs. All fields but Crates, Log, Pool and Report must be set.
 type Config struct {
 	StateDir string
 	Target   target.Target
@@ -38,6 +38,9 @@ type Config struct {
 	// requirement file can send a value anywhere, so callers list the names they allow.
 	Getenv  func(string) (string, bool)
 	Builder builder.Builder
+	// Crates fetches what cargo builds; nil: packages with Rust parts whose archives do not bring their
+	// crates are failed packages.
+	Crates CrateFetcher
 	// Pool is what builds wait for, shared by the pipelines that are to run side by side; nil: one
 	// of its own, with a slot for each processor.
 	Pool *Pool
@@ -112,6 +115,7 @@ func (p paths) keys() string     { return filepath.Join(p.state, "keys") }
 func (p paths) history() string  { return filepath.Join(p.state, "history.json") }
 func (p paths) sources() string  { return filepath.Join(p.state, "sources") }
 func (p paths) repos() string    { return filepath.Join(p.state, "repos") }
+func (p paths) crates() string   { return filepath.Join(p.state, "crates") }
 func (p paths) hookEnvs() string { return filepath.Join(p.state, "hookenvs") }
 
 // New prepares the state directory. The base root is not opened yet. Close it.
@@ -123,7 +127,7 @@ func New(cfg Config) (*Pipeline, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Pipeline{cfg: cfg, paths: paths{state: cfg.StateDir}}
-	for _, dir := range []string{p.paths.facts(), p.paths.builds(), p.paths.runs(), filepath.Join(cfg.StateDir, "tmp"), p.paths.sources(), p.paths.hookEnvs()} {
+	for _, dir := range []string{p.paths.facts(), p.paths.builds(), p.paths.runs(), filepath.Join(cfg.StateDir, "tmp"), p.paths.sources(), p.paths.crates(), p.paths.hookEnvs()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("prepare the state directory %s: %w", cfg.StateDir, err)
 		}

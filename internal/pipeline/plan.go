@@ -132,7 +132,7 @@ func (p *Pipeline) takeWheel(b *pkgBuild) bool {
 	if err != nil {
 		return false
 	}
-	b.file, b.root, b.requires, b.edges, b.record = f, solve.Solution{}, nil, nil, sdistRecord{}
+	b.file, b.root, b.requires, b.edges, b.record, b.crates = f, solve.Solution{}, nil, nil, sdistRecord{}, nil
 	return true
 }
 

@@ -158,6 +158,9 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	}
 	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided || in.Wheel || b.pureTool() != ""}
 	b.spec.sources = []sourceFile{{name: b.file.Filename, path: archive, sha256: fileKey(b.file)}}
+	if f, ok := b.crateFile(); ok {
+		b.spec.sources = append(b.spec.sources, f)
+	}
 	if slices.Contains(out.Sources, sdist.DriverName) {
 		b.spec.sources = append(b.spec.sources, sourceFile{name: sdist.DriverName, data: sdist.Driver(), sha256: digest(string(sdist.Driver()))})
 	}
@@ -198,6 +201,7 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 		Target: t, Facts: b.record.Sdist, Metadata: b.meta, Overridden: b.overridden, SHA256: b.record.SHA256, License: license,
 		BuildRequires: rootRequirements(b), Env: sdist.SCMEnv(b.version), UploadTime: b.file.UploadTime,
 	}
+	in.Crates = b.specCrates()
 	if variable := b.pureTool(); variable != "" {
 		noarch := true
 		in.Noarch, in.Env = &noarch, append(in.Env, variable)

@@ -32,7 +32,8 @@ type Facts struct {
 	HasPyproject, HasSetupPy, HasSetupCfg, ProjectTable bool
 	LicenseFiles                                        []string // at the top: LICEN[CS]E*, COPYING*, NOTICE*, AUTHORS*; and what PKG-INFO names. Slash-separated, sorted
 	Native                                              Native
-	SCM                                                 bool // version comes from setuptools-scm, hatch-vcs, pbr, versioneer or kin
+	Rust                                                *Rust // nil when nothing is built by cargo
+	SCM                                                 bool  // version comes from setuptools-scm, hatch-vcs, pbr, versioneer or kin
 	// Problems are things found wrong that do not hinder a build, for people: a PKG-INFO
 	// that does not parse, a licence file that is named and missing.
 	Problems []string
@@ -82,6 +83,9 @@ func Read(dir, archive string) (Facts, error) {
 	f.Native, err = scanNative(f, project, scripts, t)
 	if err != nil {
 		return Facts{}, fmt.Errorf("read source tree of %s: %w", f.Archive, err)
+	}
+	if f.Native.Rust {
+		f.Rust = readRust(f, project, scripts, t)
 	}
 	return f, nil
 }

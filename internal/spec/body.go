@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"reqpm/internal/target"
@@ -28,7 +29,7 @@ func (p *page) header() {
 		"%global source_date_epoch_from_changelog 1",
 		"%global use_source_date_epoch_as_buildtime 1",
 		"%global clamp_mtime_to_source_date_epoch 1")
-	if !p.noarch && (p.noELF || p.in.NoDebug || p.t.Kind == target.Host) {
+	if !p.noarch && (p.noELF || p.in.NoDebug || p.in.Crates != nil || p.t.Kind == target.Host) {
 		p.lines("%global debug_package %{nil}")
 	}
 	p.generator()
@@ -47,6 +48,9 @@ func (p *page) header() {
 	p.tag("Source0", p.in.Facts.Archive)
 	if p.style == target.StyleDriver {
 		p.tag("Source1", p.sources[1])
+	}
+	if name := p.crateSource(); name != "" {
+		p.tag(fmt.Sprintf("Source%d", p.crateNumber()), name)
 	}
 	for i, name := range p.in.Patches {
 		p.tag(fmt.Sprintf("Patch%d", i), name)
@@ -93,7 +97,7 @@ func (p *page) dependencyTags() {
 	if p.t.RPM.GeneratesRequires {
 		p.lines("# Requires and Provides come from rpm's generator, which reads the built metadata.")
 	}
-	for _, d := range p.provides {
+	for _, d := range slices.Concat(p.provides, p.bundled()) {
 		p.tag("Provides", d)
 	}
 	for _, d := range p.requires {
@@ -124,7 +128,12 @@ func (p *page) prep() {
 		p.lines("", "%prep", "# This package was not built from source: its index has no source distribution of it.", "%setup -q -c -T")
 		return
 	}
-	p.lines("", "%prep", p.autosetup()+" -n "+p.in.Facts.TopDir)
+	unpack := p.autosetup() + " -n " + p.in.Facts.TopDir
+	if p.crateSource() != "" {
+		unpack += fmt.Sprintf(" -a %d", p.crateNumber())
+	}
+	p.lines("", "%prep", unpack)
+	p.prepCrates()
 	p.applyPatches()
 }
 
@@ -135,6 +144,7 @@ func (p *page) exports() {
 		name, value, _ := strings.Cut(e, "=")
 		p.lines("export " + name + "='" + value + "'")
 	}
+	p.cargoExports()
 	p.saidExports()
 }
 

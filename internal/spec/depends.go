@@ -66,7 +66,6 @@ func (p *page) compilers() []string {
 		{true, "/usr/bin/gcc", "gcc"},
 		{n.CXX, "/usr/bin/g++", "gcc-c++"},
 		{n.Fortran, "/usr/bin/gfortran", "gcc-gfortran"},
-		{n.Rust, "/usr/bin/cargo", "cargo"},
 	}
 	var out []string
 	for _, t := range tools {
@@ -77,6 +76,9 @@ func (p *page) compilers() []string {
 		default:
 			out = append(out, t.name)
 		}
+	}
+	if n.Rust {
+		out = append(out, p.rustTools()...)
 	}
 	return out
 }

@@ -40,6 +40,8 @@ type Input struct {
 	// place of what the built metadata says.
 	Overridden []string
 
+	Crates *Crates // nil when cargo builds nothing
+
 	// Noarch overrides the forecast from Facts.Native, e.g. after a build said otherwise.
 	Noarch *bool
 	// NoDebug leaves debug packages out: a build showed that there is nothing to put into them.
@@ -70,7 +72,7 @@ type Output struct {
 	Release  string // with the target's dist
 	FileName string // NAME.spec
 	Text     string
-	// Sources are the files the spec names, by file name: the sdist, the driver, patches.
+	// Sources are the files the spec names, by file name: the sdist, the driver, crates, patches.
 	Sources  []string
 	Noarch   bool
 	Packages []string // binary package names: Name, and one per extra
@@ -172,6 +174,9 @@ func prepare(in Input) (*page, error) {
 	p.decideNoarch()
 	p.decideTexts()
 	if err := p.files(); err != nil {
+		return nil, err
+	}
+	if err := p.crates(); err != nil {
 		return nil, err
 	}
 	if err := p.buildRequires(); err != nil {

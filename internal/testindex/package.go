@@ -36,6 +36,8 @@ type Package struct {
 	WheelTag string `toml:"wheel-tag"` // "": py3-none-any
 	Fault    Fault  `toml:"fault"`
 	Body     string `toml:"body"` // of the module, besides its version
+	// Add are files of the source tree by path, in place of those that would be there.
+	Add map[string]string `toml:"add"`
 }
 
 // Fault is what is wrong with a package; "" is nothing.
@@ -115,7 +117,7 @@ func (p Package) Tree() map[string]string {
 		"hook_requires": listOf(p.HookRequires), "imports": listOf(p.Imports), "scripts": listOf(p.Scripts), "files": []string{module},
 	})
 	requires, _ := json.Marshal(listOf(p.BuildRequires)) // a TOML array too
-	return map[string]string{
+	tree := map[string]string{
 		"PKG-INFO":                     p.pkgInfo(),
 		"LICENSE":                      "MIT License\n",
 		"pyproject.toml":               fmt.Sprintf("[build-system]\nrequires = %s\nbuild-backend = \"testbackend\"\nbackend-path = [\"_build\"]\n", requires),
@@ -124,6 +126,8 @@ func (p Package) Tree() map[string]string {
 		module:                         fmt.Sprintf("__version__ = %q\n\n\ndef main():\n    print(%q, __version__)\n\n\n%s", p.Version, p.Name, p.Body),
 		p.Stem() + "/not_in_wheel.txt": "left out\n",
 	}
+	maps.Copy(tree, p.Add)
+	return tree
 }
 
 func listOf(s []string) []string { return append([]string{}, s...) }
