@@ -75,11 +75,11 @@ func (a *app) runClean(ctx context.Context, state string, o cleanOptions) error 
 	}
 	var pruned chroot.Pruned
 	if !o.dryRun && !o.all {
-		b, err := a.newBuilder(state, 0)
+		b, err := a.newBuilder("", state, 0)
 		if err != nil {
 			return err
 		}
-		if pruned, err = b.Prune(ctx, int64(o.rootsGB)*1e9, age); err != nil {
+		if pruned, err = b.prune(ctx, int64(o.rootsGB)*1e9, age); err != nil {
 			return err
 		}
 		sum += pruned.Bytes

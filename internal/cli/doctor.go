@@ -49,6 +49,9 @@ func (a *app) runDoctor(cmd *cobra.Command, o projectOptions) error {
 	} else {
 		checks = append(checks, check{Name: "privilege", OK: true, Detail: "root"})
 	}
+	// Not having Mock is no fault: chroot builds for the same releases.
+	name, why := chooseBuilder(builderAuto, target.DNF)
+	checks = append(checks, check{Name: "builder for releases", OK: true, Detail: name + ": " + why})
 	if t, err := target.Local(ctx); err != nil {
 		checks = append(checks, check{Name: "target local", Detail: err.Error()})
 	} else {

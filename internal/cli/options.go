@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -21,7 +20,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"reqpm/internal/builder"
-	"reqpm/internal/builder/chroot"
 	"reqpm/internal/crates"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
@@ -54,6 +52,7 @@ type projectOptions struct {
 	allowSource                  []string
 	distribution                 distributionOptions
 	timeout, idle                time.Duration
+	builder                      string
 
 	keep    *lockfile.File // an earlier lock, whose versions are taken again where they fit
 	upgrade []string       // but for these
@@ -107,6 +106,7 @@ func (o *projectOptions) registerIndex(cmd *cobra.Command) {
 
 func (o *projectOptions) registerBuild(cmd *cobra.Command) {
 	f := cmd.Flags()
+	f.StringVar(&o.builder, "builder", builderAuto, "what builds: mock, chroot, or auto: Mock where it is installed and usable, else chroot")
 	f.IntVarP(&o.slots, "slots", "j", 0, "builds at once (default: processors)")
 	f.DurationVar(&o.timeout, "timeout", 0, "longest time of one build (default 2h)")
 	f.DurationVar(&o.idle, "idle-timeout", 0, "longest silence of one build (default 30m)")
@@ -417,7 +417,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 			return none, err
 		}
 	}
-	b, err := a.newBuilder(state, o.slots)
+	b, err := a.newBuilder(o.builder, state, o.slots)
 	if err != nil {
 		return none, usageError{err} // it does no more yet than look at the state directory
 	}
@@ -472,12 +472,6 @@ func withPython(t target.Target, version string) (target.Target, error) {
 	}
 	t.Python.Version = version
 	return t, nil
-}
-
-func (a *app) newBuilder(state string, slots int) (*chroot.Builder, error) {
-	return chroot.New(chroot.Config{StateDir: state, Slots: slots, Log: func(format string, args ...any) {
-		a.logger().Info(fmt.Sprintf(format, args...))
-	}})
 }
 
 func parseRequirements(flag string, texts []string) ([]pep508.Requirement, error) {

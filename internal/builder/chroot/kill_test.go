@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/conformance"
 )
 
 // victim is set for the helper process of TestKilled: the state directory it builds in.
@@ -47,7 +48,7 @@ func TestKilled(t *testing.T) {
 	state := base.b.state.Dir()
 	// Building layers, parsing and building all get their share of being killed in.
 	spec := specJob(t, "victim", "BuildRequires: gcc\nBuildRequires: make\n", "%build\nsleep 0.2 & wait").Spec
-	for i := range 10 {
+	for i := range conformance.Rounds(10) {
 		_ = os.RemoveAll(base.dir + "/layers")
 		cmd := exec.Command("/proc/self/exe")
 		cmd.Env = append(os.Environ(), victim+"="+state, victim+"_SPEC="+spec)
@@ -80,6 +81,16 @@ func TestKilled(t *testing.T) {
 	if left := leftovers(state); len(left) > 0 {
 		t.Errorf("after the next Open: %v", left)
 	}
+}
+
+func TestCancelled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes many seconds")
+	}
+	base := open(t)
+	s := conformance.Subject{Base: base, Leftovers: func() []string { return leftovers(base.b.state.Dir()) }}
+	job := specJob(t, "victim", "BuildRequires: gcc\nBuildRequires: make\n", "%build\nsleep 0.2 & wait")
+	s.Cancelled(t, job, conformance.Rounds(10), time.Second)
 }
 
 // settle waits until processes and mounts of state are gone (not its directories) and

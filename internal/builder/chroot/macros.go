@@ -8,18 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"reqpm/internal/builder"
 	"reqpm/internal/builder/scratch"
 	"reqpm/internal/target"
 )
 
-// commonMacros hold for every base: results must not depend on when or where they are built.
-const commonMacros = `%_topdir ` + buildHome + `
-%_dbpath /var/lib/rpm
-%_buildhost reqpm
-%use_source_date_epoch_as_buildtime 1
-%clamp_mtime_to_source_date_epoch 1
-%source_date_epoch_from_changelog 1
-`
+// commonMacros hold for every base.
+const commonMacros = "%_topdir " + buildHome + "\n%_dbpath /var/lib/rpm\n" + builder.ReproducibleMacros
 
 // hostMacros make a distribution without RPM packaging of its own (Debian) build
 // Python packages: fast payloads, no debug packages, byte-compiled modules.

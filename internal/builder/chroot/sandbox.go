@@ -35,12 +35,10 @@ type sandboxed struct {
 
 // buildEnv is the whole environment of a build: nothing of ours leaks in.
 func buildEnv(dir string) []string {
-	return []string{
+	return append([]string{
 		"PATH=/usr/bin:/usr/sbin:/bin:/sbin", "HOME=" + buildHome, "USER=" + buildUser, "LOGNAME=" + buildUser,
-		"SHELL=/bin/sh", "LANG=C.UTF-8", "TZ=UTC", "TERM=dumb", "PWD=" + dir,
-		"PYTHONHASHSEED=0", // set order must not decide what a build writes
-		"PIP_NO_INDEX=1", "PIP_DISABLE_PIP_VERSION_CHECK=1",
-	}
+		"SHELL=/bin/sh", "TERM=dumb", "PWD=" + dir,
+	}, builder.ReproducibleEnv()...)
 }
 
 // bwrap starts c in the merged root as the build user: no network but loopback, no

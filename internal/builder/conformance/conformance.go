@@ -3,11 +3,14 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +41,8 @@ type Subject struct {
 	Leftovers func() []string
 	// Sandbox: Run really runs commands, in a sandbox.
 	Sandbox bool
+	// Limit is how long a build may take, and be silent, before it is in PhaseBuild; 0 means 2 s.
+	Limit time.Duration
 }
 
 // Test runs the suite.
@@ -56,6 +61,38 @@ func Test(t *testing.T, s Subject) {
 			t.Errorf("left behind after all: %s", strings.Join(left, "\n"))
 		}
 	}
+}
+
+// Rounds is how often tests that kill or cancel at random moments do so: n, or what REQPM_KILLS says.
+func Rounds(n int) int {
+	if asked, err := strconv.Atoi(os.Getenv("REQPM_KILLS")); err == nil {
+		return asked
+	}
+	return n
+}
+
+// Cancelled cancels builds of job at random moments within a time, and wants nothing left of any of
+// them, not even a directory.
+func (s Subject) Cancelled(t *testing.T, job builder.Job, rounds int, within time.Duration) {
+	t.Helper()
+	dir, ended := t.TempDir(), 0
+	for i := range rounds {
+		after := rand.N(within)
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		job.ResultDir = filepath.Join(dir, strconv.Itoa(i))
+		_, err := s.Base.Build(ctx, job)
+		if err != nil && ctx.Err() == nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		if err == nil {
+			ended++
+		}
+		cancel()
+		if left := s.Leftovers(); len(left) > 0 {
+			t.Errorf("round %d, cancelled after %s: left behind %s", i, after, strings.Join(left, "\n"))
+		}
+	}
+	t.Logf("%d builds cancelled, %d had ended before", rounds-ended, ended)
 }
 
 // Job makes a job that behaves as b.
@@ -208,13 +245,13 @@ func (s Subject) cancel(t *testing.T) {
 
 func (s Subject) idle(t *testing.T) {
 	job := s.Job(t, "silent", Silent)
-	job.Limits.Idle = 2 * time.Second
+	job.Limits.Idle = cmp.Or(s.Limit, 2*time.Second)
 	s.timesOut(t, job)
 }
 
 func (s Subject) total(t *testing.T) {
 	job := s.Job(t, "silent", Silent)
-	job.Limits.Total = 2 * time.Second
+	job.Limits.Total = cmp.Or(s.Limit, 2*time.Second)
 	s.timesOut(t, job)
 }
 
