@@ -18,6 +18,8 @@ func TestConformance(t *testing.T) {
 	conformance.Test(t, conformance.Subject{Base: base, Sandbox: true, Leftovers: func() []string { return leftovers(base.b.state.Dir()) }})
 }
 
+func TestVerify(t *testing.T) { conformance.Verify(t, conformance.Subject{Base: open(t)}) }
+
 // leftovers lists mounts and processes that name the state directory, and temporary directories.
 func leftovers(state string) []string {
 	var left []string

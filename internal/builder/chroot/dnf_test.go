@@ -89,8 +89,8 @@ echo 'root:x:0:' > %{buildroot}/etc/group
 	job.Sources = []string{src}
 	rpm := mustBuild(t, base, job).RPMs[0]
 	dir := t.TempDir()
-	sh(t, nil, "cp", rpm, dir)
-	sh(t, nil, "createrepo_c", "--quiet", dir)
+	conformance.Sh(t, nil, "cp", rpm, dir)
+	conformance.Sh(t, nil, "createrepo_c", "--quiet", dir)
 	tgt := base.Target()
 	tgt.Name, tgt.Kind, tgt.ReleaseVer = "tiny", target.DNF, "9"
 	tgt.Repos = []target.Repo{{ID: "tiny", BaseURL: []string{"file://" + dir}}}
@@ -130,7 +130,7 @@ func TestDNFBase(t *testing.T) {
 		}
 	})
 	t.Run("its repositories gone, the base still opens", func(t *testing.T) {
-		sh(t, nil, "rm", "-r", strings.TrimPrefix(tgt.Repos[0].BaseURL[0], "file://"))
+		conformance.Sh(t, nil, "rm", "-r", strings.TrimPrefix(tgt.Repos[0].BaseURL[0], "file://"))
 		if _, err := b.OpenBase(t.Context(), tgt, nil); err != nil {
 			t.Error(err)
 		}

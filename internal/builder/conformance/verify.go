@@ -1,4 +1,4 @@
-package chroot
+package conformance
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 	"reqpm/internal/builder"
 )
 
-// sh runs a host command of a test.
-func sh(t testing.TB, env []string, args ...string) {
+// Sh runs a host command of a test.
+func Sh(t testing.TB, env []string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)
@@ -45,16 +45,16 @@ func publish(t *testing.T, rpms ...string) published {
 	})
 	p := published{dir: filepath.Join(t.TempDir(), "repo"), home: home}
 	env := []string{"GNUPGHOME=" + home}
-	sh(t, env, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "Test <test@example.org>", "rsa3072", "sign", "never")
+	Sh(t, env, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "Test <test@example.org>", "rsa3072", "sign", "never")
 	if err := os.Mkdir(p.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range rpms {
-		sh(t, nil, "cp", r, p.dir)
-		sh(t, env, "rpmsign", "--define", "_gpg_name Test", "--define", "__gpg /usr/bin/gpg", "--addsign", filepath.Join(p.dir, filepath.Base(r)))
+		Sh(t, nil, "cp", r, p.dir)
+		Sh(t, env, "rpmsign", "--define", "_gpg_name Test", "--define", "__gpg /usr/bin/gpg", "--addsign", filepath.Join(p.dir, filepath.Base(r)))
 	}
 	key := filepath.Join(p.dir, "key.asc")
-	sh(t, env, "gpg", "--batch", "--armor", "--output", key, "--export", "Test")
+	Sh(t, env, "gpg", "--batch", "--armor", "--output", key, "--export", "Test")
 	p.index(t)
 	p.file = filepath.Join(t.TempDir(), "test.repo")
 	text := fmt.Sprintf("[test]\nname=test\nbaseurl=file://%s\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://%s\n", p.dir, key)
@@ -67,20 +67,37 @@ func publish(t *testing.T, rpms ...string) published {
 // index makes the metadata and signs it.
 func (p published) index(t *testing.T) {
 	t.Helper()
-	sh(t, nil, "createrepo_c", "--quiet", p.dir)
-	sh(t, []string{"GNUPGHOME=" + p.home}, "gpg", "--batch", "--yes", "--armor", "--detach-sign", filepath.Join(p.dir, "repodata/repomd.xml"))
+	Sh(t, nil, "createrepo_c", "--quiet", p.dir)
+	Sh(t, []string{"GNUPGHOME=" + p.home}, "gpg", "--batch", "--yes", "--armor", "--detach-sign", filepath.Join(p.dir, "repodata/repomd.xml"))
 }
 
-func TestVerify(t *testing.T) {
-	base := open(t)
-	widget := mustBuild(t, base, specJob(t, "widget", "", "%build")).RPMs[0]
-	gadget := mustBuild(t, base, specJob(t, "gadget", "Requires: widget", "%build")).RPMs[0]
-	orphan := mustBuild(t, base, specJob(t, "orphan", "Requires: nobody-has-this", "%build")).RPMs[0]
+// built builds a package with head in its spec and returns its RPM.
+func (s Subject) built(t *testing.T, name, head string) string {
+	t.Helper()
+	job := s.Job(t, name, Succeeds)
+	text := strings.Replace(Spec(name, Succeeds), "\n%description", head+"\n%description", 1)
+	if err := os.WriteFile(job.Spec, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	res, err := s.Base.Build(t.Context(), job)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, logs(res))
+	}
+	return res.RPMs[0]
+}
+
+// Verify is the suite for the proof of installability: what installs, what does not, and every way
+// to spoil a signature.
+func Verify(t *testing.T, s Subject) {
+	base := s.Base
+	widget := s.built(t, "widget", "")
+	gadget := s.built(t, "gadget", "Requires: widget\n")
+	orphan := s.built(t, "orphan", "Requires: nobody-has-this\n")
 
 	prove := func(p published, names ...string) (builder.VerifyResult, string, error) {
 		var out strings.Builder
 		res, err := base.Verify(t.Context(), builder.Verification{RepoFile: p.file, Install: names, Stdin: strings.NewReader("typed\n"), Stdout: &out,
-			Script: []string{"/bin/sh", "-c", "cat /usr/share/reqpm-test/widget -; id -un"}, Log: filepath.Join(t.TempDir(), "verify.log")})
+			Script: []string{"/bin/sh", "-c", "cat /usr/share/reqpm-test/widget.txt -; id -u | grep -qx 0 || echo nobody special"}, Log: filepath.Join(t.TempDir(), "verify.log")})
 		return res, out.String(), err
 	}
 	t.Run("installs and runs", func(t *testing.T) {
@@ -91,7 +108,7 @@ func TestVerify(t *testing.T) {
 		if want := []string{"gadget-1.0-1.noarch", "widget-1.0-1.noarch"}; !slices.Equal(res.Installed, want) {
 			t.Errorf("installed %q; want %q", res.Installed, want)
 		}
-		if out != "x\ntyped\n"+buildUser+"\n" {
+		if out != "hello from widget\ntyped\nnobody special\n" {
 			t.Errorf("script wrote %q", out)
 		}
 	})
@@ -134,18 +151,18 @@ func TestVerify(t *testing.T) {
 		p.index(t)
 	})
 	refused("an RPM without a signature", func(t *testing.T, p published) {
-		sh(t, nil, "cp", widget, p.dir)
+		Sh(t, nil, "cp", widget, p.dir)
 		p.index(t)
 	})
 	refused("metadata changed after signing", func(t *testing.T, p published) {
-		sh(t, nil, "sed", "-i", "s/<revision>/<revision>1/", filepath.Join(p.dir, "repodata/repomd.xml"))
+		Sh(t, nil, "sed", "-i", "s/<revision>/<revision>1/", filepath.Join(p.dir, "repodata/repomd.xml"))
 	})
 	refused("metadata without a signature", func(t *testing.T, p published) {
-		sh(t, nil, "rm", filepath.Join(p.dir, "repodata/repomd.xml.asc"))
+		Sh(t, nil, "rm", filepath.Join(p.dir, "repodata/repomd.xml.asc"))
 	})
 	t.Run("a .repo file that asks for no signatures", func(t *testing.T) {
 		p := publish(t, widget)
-		sh(t, nil, "sed", "-i", "s/^repo_gpgcheck=1/repo_gpgcheck=0/", p.file)
+		Sh(t, nil, "sed", "-i", "s/^repo_gpgcheck=1/repo_gpgcheck=0/", p.file)
 		if _, _, err := prove(p, "widget"); err == nil || !strings.Contains(err.Error(), "repo_gpgcheck") {
 			t.Errorf("error %v; want repo_gpgcheck asked for", err)
 		}
