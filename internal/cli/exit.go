@@ -68,7 +68,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case ctx.Err() != nil || is(context.Canceled):
 		return exitCancelled
-	case is(errBuilds, errProof, errStale, errDenied, pipeline.ErrDiskFull):
+	case is(errBuilds, errProof, errStale, errDenied, errTarget, pipeline.ErrDiskFull):
 		return exitFailed
 	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.DirectError](err),
 		as[*target.UnknownError](err), as[*pipeline.HashError](err), as[*pipeline.LockError](err), as[*lockfile.Error](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):
@@ -77,7 +77,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissing
 	case as[*solve.Conflict](err), as[*pipeline.PythonError](err), as[*pipeline.CollisionError](err), as[*pipeline.ReplaceError](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
 		return exitConflict
-	case is(index.ErrUnavailable, index.ErrOffline, crates.ErrUnavailable, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
+	case is(errSilent, index.ErrUnavailable, index.ErrOffline, crates.ErrUnavailable, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
 		return exitNetwork
 	}
 	return exitFailed

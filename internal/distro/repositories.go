@@ -111,7 +111,7 @@ func (r *Repositories) ask(ctx context.Context, t target.Target, path string) (*
 	case cached && kept.Revision == revision:
 		return NewSet(t, FromRepositories, revision, kept.RPMs), nil
 	}
-	rpms, err := query(ctx, t, path)
+	rpms, err := query(ctx, t, path, "python"+t.Python.Minor()+"dist(*)")
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +156,9 @@ func state(ctx context.Context, t target.Target) (string, error) {
 // format is one RPM's record for --queryformat; dnf puts each entry of a list on a line of its own.
 const format = "package %{name} %{epoch} %{version} %{release} %{arch} %{repoid}\nlicense %{license}\nprovides\n%{provides}\nrequires\n%{requires}\nend\n"
 
-// query asks dnf. Its folder keeps the metadata, so that only what changed is fetched next time.
-func query(ctx context.Context, t target.Target, dir string) ([]RPM, error) {
+// query asks dnf for the newest packages that provide one of capabilities. Its folder keeps the metadata, so
+// that only what changed is fetched next time.
+func query(ctx context.Context, t target.Target, dir string, capabilities ...string) ([]RPM, error) {
 	program, err := exec.LookPath("dnf")
 	if err != nil {
 		return nil, fmt.Errorf("%w: dnf, which asks repositories what they provide; run: apt-get install -y dnf (or dnf install -y dnf)", builder.ErrMissingTool)
@@ -168,7 +169,7 @@ func query(ctx context.Context, t target.Target, dir string) ([]RPM, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTime)
 	defer cancel()
 	args := append(dnf.Options(dir, filepath.Join(dir, "root"), t), "--quiet", "--disableplugin=*", "--forcearch="+t.Arch, "--refresh",
-		"repoquery", "--latest-limit=1", "--arch="+t.Arch+",noarch", "--whatprovides", "python"+t.Python.Minor()+"dist(*)", "--queryformat", format)
+		"repoquery", "--latest-limit=1", "--arch="+t.Arch+",noarch", "--whatprovides", strings.Join(capabilities, ","), "--queryformat", format)
 	out, errs := &bounded{max: maxAnswer}, &bounded{max: 64 << 10}
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(proxies(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME="+filepath.Join(dir, "home"))

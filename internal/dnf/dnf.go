@@ -43,10 +43,14 @@ func Write(dir, seen string, repos map[string]string) error {
 	return nil
 }
 
-// Repos are the texts of a target's repositories, by ID, as Write takes them.
+// Repos are the texts of a target's repositories, by ID, as Write takes them. Where the certificate of
+// a subscription is missing, dnf will say so of the pattern that stays.
 func Repos(repos []target.Repo) map[string]string {
 	texts := make(map[string]string, len(repos))
 	for _, r := range repos {
+		if found, err := withCertificates(r); err == nil {
+			r = found
+		}
 		texts[r.ID] = r.String()
 	}
 	return texts

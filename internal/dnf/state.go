@@ -20,9 +20,13 @@ const maxRepomd = 4 << 20
 // State says what state a repository of t is in: its repomd.xml from the first address that
 // answers, or the digests of it that its metalink names.
 func State(ctx context.Context, repo target.Repo, t target.Target) ([]byte, error) {
+	c, err := client(repo)
+	if err != nil {
+		return nil, err
+	}
 	vars := strings.NewReplacer("$releasever", t.ReleaseVer, "$basearch", t.Arch)
 	if repo.Metalink != "" {
-		text, err := get(ctx, vars.Replace(repo.Metalink))
+		text, err := get(ctx, c, vars.Replace(repo.Metalink))
 		if err != nil {
 			return nil, err
 		}
@@ -33,7 +37,7 @@ func State(ctx context.Context, repo target.Repo, t target.Target) ([]byte, erro
 	}
 	urls := repo.BaseURL
 	if repo.Mirrorlist != "" {
-		text, err := get(ctx, vars.Replace(repo.Mirrorlist))
+		text, err := get(ctx, c, vars.Replace(repo.Mirrorlist))
 		if err != nil {
 			return nil, err
 		}
@@ -43,10 +47,10 @@ func State(ctx context.Context, repo target.Repo, t target.Target) ([]byte, erro
 			}
 		}
 	}
-	err := errors.New("no address")
+	err = errors.New("no address")
 	for _, u := range urls {
 		var text []byte
-		if text, err = get(ctx, strings.TrimSuffix(vars.Replace(u), "/")+"/repodata/repomd.xml"); err == nil {
+		if text, err = get(ctx, c, strings.TrimSuffix(vars.Replace(u), "/")+"/repodata/repomd.xml"); err == nil {
 			return text, nil
 		}
 	}
@@ -56,7 +60,7 @@ func State(ctx context.Context, repo target.Repo, t target.Target) ([]byte, erro
 // metalinkHash finds the first, that is the current, SHA-256 in a metalink.
 var metalinkHash = regexp.MustCompile(`<hash type="sha256">\s*[0-9a-f]{64}`)
 
-func get(ctx context.Context, url string) ([]byte, error) {
+func get(ctx context.Context, c *http.Client, url string) ([]byte, error) {
 	if p, ok := strings.CutPrefix(url, "file://"); ok {
 		f, err := os.Open(p)
 		if err != nil {
@@ -71,7 +75,7 @@ func get(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
 		return nil, err
 	}

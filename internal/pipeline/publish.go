@@ -59,7 +59,7 @@ func (p *Pipeline) Publish(ctx context.Context, work *Work, outcomes map[plan.ID
 	req := repo.PublishRequest{
 		Root: filepath.Join(p.paths.repos(), to.Project, to.Channel, p.cfg.Target.Name),
 		Key:  key, ID: "reqpm-" + to.Project, Name: "ReqPM " + to.Project + " for " + p.cfg.Target.Name,
-		RepodataCompress: "gz",
+		RepodataCompress: p.cfg.Target.RepodataCompress,
 	}
 	for _, b := range append(runtimeBuilds(work, outcomes), set) {
 		for _, r := range b.RPMs {

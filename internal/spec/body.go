@@ -2,9 +2,11 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"reqpm/internal/sdist"
 	"reqpm/internal/target"
 )
 
@@ -16,7 +18,10 @@ func (p *page) header() {
 	}
 	p.said()
 	py := p.t.Python
-	if p.style == target.StyleDriver {
+	for _, name := range slices.Sorted(maps.Keys(p.t.Macros)) { // the user's own, of this target
+		p.lines("%global " + name + " " + p.t.Macros[name])
+	}
+	if p.style != target.StylePyproject {
 		p.lines("%global __python3 " + py.Executable)
 	}
 	if !py.Default {
@@ -32,6 +37,9 @@ func (p *page) header() {
 	if !p.noarch && (p.noELF || p.in.NoDebug || p.in.Crates != nil || p.t.Kind == target.Host) {
 		p.lines("%global debug_package %{nil}")
 	}
+	if p.t.RPM.Style == target.StyleSetupPy {
+		p.lines("# rpm compiles files of this Python with another one, and fails; installing compiles them.", byteCompiler)
+	}
 	p.generator()
 	p.lines("")
 	p.tag("Name", p.rpm)
@@ -46,7 +54,7 @@ func (p *page) header() {
 		p.tag("URL", p.in.URL)
 	}
 	p.tag("Source0", p.in.Facts.Archive)
-	if p.style == target.StyleDriver {
+	if len(p.sources) > 1 && p.sources[1] == sdist.DriverName {
 		p.tag("Source1", p.sources[1])
 	}
 	if name := p.crateSource(); name != "" {
@@ -103,6 +111,9 @@ func (p *page) dependencyTags() {
 	for _, d := range p.requires {
 		p.tag("Requires", d)
 	}
+	for _, d := range p.conflicts {
+		p.tag("Conflicts", d)
+	}
 }
 
 func (p *page) describe() {
@@ -116,6 +127,9 @@ func (p *page) describe() {
 		}
 		for _, d := range e.requires {
 			p.tag("Requires", d)
+		}
+		for _, d := range e.conflicts {
+			p.tag("Conflicts", d)
 		}
 		p.lines("", "%description -n %{name}+"+e.name,
 			"This package pulls in what "+p.in.Metadata.Name+" needs for its extra "+e.name+".",
@@ -157,6 +171,17 @@ func (p *page) extraFiles() {
 	}
 }
 
+// flags exports the compiler's options, which macros before EL10 do not do by themselves.
+func (p *page) flags() {
+	if p.noarch {
+		return
+	}
+	p.lines("%{?set_build_flags}",
+		`export CFLAGS="${CFLAGS:-%{optflags}}"`,
+		`export CXXFLAGS="${CXXFLAGS:-%{optflags}}"`,
+		`export LDFLAGS="${LDFLAGS:-%{?build_ldflags}}"`)
+}
+
 // pyproject is the body for releases with the %pyproject macros (EL9, EL10).
 func (p *page) pyproject() {
 	p.header()
@@ -189,12 +214,7 @@ func (p *page) driver() {
 	p.prep()
 	p.lines("", "%build")
 	p.exports()
-	if !p.noarch {
-		p.lines("%{?set_build_flags}",
-			`export CFLAGS="${CFLAGS:-%{optflags}}"`,
-			`export CXXFLAGS="${CXXFLAGS:-%{optflags}}"`,
-			`export LDFLAGS="${LDFLAGS:-%{?build_ldflags}}"`)
-	}
+	p.flags()
 	install := []string{
 		"%{__python3} %{SOURCE1} install .reqpm-dist/*.whl --root %{buildroot} --prefix %{_prefix} --python %{__python3}",
 		"    --sitelib " + p.t.Python.Sitelib + " --sitearch " + p.t.Python.Sitearch,
@@ -203,7 +223,7 @@ func (p *page) driver() {
 	if p.noarch {
 		install[2] += " --noarch"
 	}
-	if p.t.Kind != target.Host {
+	if p.t.Kind != target.Host && p.t.RPM.Style != target.StyleSetupPy {
 		install[2] += " --no-compile" // brp-python-bytecompile does that
 	}
 	if p.in.Wheel {

@@ -28,20 +28,25 @@ func (p *page) buildRequires() error {
 		switch {
 		case p.style == target.StylePyproject:
 			list = append(list, "pyproject-rpm-macros") // RHEL's python3-devel does not pull it
-		case !p.t.Python.Default && !p.t.RPM.DynamicBR:
+		case len(p.t.MacroPackages()) > 0 && p.t.RPM.Style == target.StyleDriver:
 			list = append(list, "python%{python3_pkgversion}-rpm-macros") // EL8: a package of its own
 		}
 	}
 	if !p.noarch {
 		list = append(list, p.compilers()...)
 	}
-	if p.style == target.StyleDriver {
+	if p.style != target.StylePyproject {
 		// The pyproject macros find these by themselves, in the build root.
 		if len(p.in.BuildRequires) > maxRequires {
 			return fmt.Errorf("%d build requirements", len(p.in.BuildRequires))
 		}
+		needed := p.in.BuildRequires
+		if p.style == target.StyleSetupPy {
+			list = append(list, "python%{python3_pkgversion}-setuptools")
+			needed = withoutLegacyTools(needed)
+		}
 		var err error
-		if list, err = p.expressions(list, p.in.BuildRequires); err != nil {
+		if list, err = p.expressions(list, needed); err != nil {
 			return fmt.Errorf("build requirement: %w", err)
 		}
 	}
@@ -107,12 +112,22 @@ func (p *page) dependencies(version pep440.Version) error {
 	if generated {
 		active = p.replaced(active)
 	}
+	p.conflicts = p.conflictsOf(active)
 	var err error
 	if p.requires, err = p.expressions(p.requires, active); err != nil {
 		return err
 	}
 	p.requires = unique(append(kept(p.requires, p.in.Said.DropRequires), p.in.Said.Requires...))
 	return nil
+}
+
+// conflictsOf are the versions that reqs rule out, where requirements cannot say it (EL7).
+func (p *page) conflictsOf(reqs []pep508.Requirement) []string {
+	var out []string
+	for _, r := range reqs {
+		out = append(out, rpmname.Conflicts(p.t, r)...)
+	}
+	return unique(out)
 }
 
 // replaced returns the requirements that the generator gets wrong or that were overridden, with all others on the
@@ -213,6 +228,7 @@ func (p *page) extraPages(version pep440.Version) error {
 		if x.requires, err = p.expressions(nil, e.Requires); err != nil {
 			return fmt.Errorf("extra %s: %w", name, err)
 		}
+		x.conflicts = p.conflictsOf(e.Requires)
 		p.extras = append(p.extras, x)
 	}
 	return nil

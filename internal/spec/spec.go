@@ -95,6 +95,8 @@ func Write(in Input) (Output, error) {
 		p.pyproject()
 	case target.StyleDriver:
 		p.driver()
+	case target.StyleSetupPy:
+		p.setupPy()
 	default:
 		return Output{}, fmt.Errorf("spec of %.80q: target %s has no spec style", name, in.Target.Name)
 	}
@@ -108,34 +110,36 @@ func Write(in Input) (Output, error) {
 
 // page is a spec in the making: checked values and the text so far.
 type page struct {
-	in       Input
-	t        target.Target
-	style    target.Style
-	key      string // PEP 503
-	rpm      string
-	epoch    string
-	version  string
-	release  string
-	pypi     string // PEP 440 normal form
-	license  string
-	summary  string
-	noarch   bool
-	noELF    bool // arch, but nothing compiled is expected
-	buildReq []string
-	requires []string // written run-time requirements
-	provides []string
-	exclude  []string // dependency names whose generated Requires are wrong
-	extras   []extraPage
-	sources  []string
-	warnings []string
-	b        strings.Builder
+	in        Input
+	t         target.Target
+	style     target.Style
+	key       string // PEP 503
+	rpm       string
+	epoch     string
+	version   string
+	release   string
+	pypi      string // PEP 440 normal form
+	license   string
+	summary   string
+	noarch    bool
+	noELF     bool // arch, but nothing compiled is expected
+	buildReq  []string
+	requires  []string // written run-time requirements
+	conflicts []string // what requirements leave out, where rpm can say it in no other way
+	provides  []string
+	exclude   []string // dependency names whose generated Requires are wrong
+	extras    []extraPage
+	sources   []string
+	warnings  []string
+	b         strings.Builder
 }
 
 type extraPage struct {
-	name     string
-	provides []string
-	requires []string
-	ghost    bool
+	name      string
+	provides  []string
+	requires  []string
+	conflicts []string
+	ghost     bool
 }
 
 func prepare(in Input) (*page, error) {
@@ -147,6 +151,9 @@ func prepare(in Input) (*page, error) {
 		p.style = target.StyleDriver // the macros know sources only
 	}
 	if in.Said.needsDriver(in.Target) {
+		p.style = target.StyleDriver
+	}
+	if p.style == target.StyleSetupPy && !p.usesSetupPy() {
 		p.style = target.StyleDriver
 	}
 	version := in.Metadata.Version

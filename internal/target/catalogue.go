@@ -21,15 +21,21 @@ func (e *UnknownError) Error() string {
 	if len(e.Near) > 0 {
 		near = "; did you mean " + strings.Join(e.Near, " or ") + "?"
 	}
-	return fmt.Sprintf("no target %q%s (known: %s)", e.Name, near, strings.Join(e.Known, ", "))
+	// Each release has a twin per architecture: those are left out of a line that people read.
+	known := slices.DeleteFunc(slices.Clone(e.Known), func(n string) bool { return strings.HasSuffix(n, "-aarch64") })
+	return fmt.Sprintf("no target %q%s (known: %s; each also with -aarch64)", e.Name, near, strings.Join(known, ", "))
 }
 
 // All returns the targets shipped with ReqPM, sorted by name. Local is not among
 // them: it depends on the host.
 func All() []Target {
-	ts, err := parse("targets.toml", shipped, nil)
+	doc, err := readDoc("targets.toml", shipped)
 	if err != nil {
 		return nil // a test parses the embedded file: it cannot be wrong in a release
+	}
+	ts, err := parse("targets.toml", doc, nil)
+	if err != nil {
+		return nil
 	}
 	return ts
 }

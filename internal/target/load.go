@@ -25,32 +25,46 @@ const (
 )
 
 var (
-	nameRE    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
-	versionRE = regexp.MustCompile(`^3\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
-	distRE    = regexp.MustCompile(`^(\.[A-Za-z0-9_]+)*$`)
-	prefixRE  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*-$`)
-	pathRE    = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+$`)
-	pkgRE     = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9._+-]*$`)
-	repoIDRE  = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
-	addressRE = regexp.MustCompile(`^(https?|file|ftp)://[!-~]+$`)
-	rpmRE     = regexp.MustCompile(`^[0-9]+(\.[0-9]+)+$`)
+	nameRE        = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	versionRE     = regexp.MustCompile(`^3\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
+	distRE        = regexp.MustCompile(`^(\.[A-Za-z0-9_]+)*$`)
+	prefixRE      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*-$`)
+	pathRE        = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+$`)
+	pkgRE         = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9._+-]*$`)
+	repoIDRE      = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
+	certificateRE = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+/[A-Za-z0-9._+*-]+$`)
+	toolRE        = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	macroRE       = regexp.MustCompile(`^_?[A-Za-z][A-Za-z0-9_]{2,}$`)
+	mockRE        = regexp.MustCompile(`^(/?[A-Za-z0-9][A-Za-z0-9._+-]*)(/[A-Za-z0-9][A-Za-z0-9._+-]*)*$`)
+	stackRE       = regexp.MustCompile(`^3([0-9]{1,3}|\.[0-9]{1,3})?$`)
+	addressRE     = regexp.MustCompile(`^(https?|file|ftp)://[!-~]+$`)
+	rpmRE         = regexp.MustCompile(`^[0-9]+(\.[0-9]+)+$`)
 )
 
 // The file's form. Pointers tell "not written" from "written empty".
 type (
 	fileDoc struct {
-		Targets map[string]*fileTarget `toml:"targets"`
+		Distributions map[string]*fileDistribution `toml:"distributions"`
+		Targets       map[string]*fileTarget       `toml:"targets"`
 	}
 	fileTarget struct {
-		Base         string      `toml:"base"`
-		Arch         string      `toml:"arch"`
-		Dist         *string     `toml:"dist"`
-		ReleaseVer   string      `toml:"releasever"`
-		Style        Style       `toml:"style"`
-		BasePackages []string    `toml:"base_packages"`
-		Python       *filePython `toml:"python"`
-		RPM          *fileRPM    `toml:"rpm"`
-		Repositories []fileRepo  `toml:"repositories"`
+		Base             string            `toml:"base"`
+		Arch             string            `toml:"arch"`
+		Dist             *string           `toml:"dist"`
+		ReleaseVer       string            `toml:"releasever"`
+		Distribution     string            `toml:"distribution"`
+		EPEL             *bool             `toml:"epel"`
+		Style            Style             `toml:"style"`
+		BasePackages     []string          `toml:"base_packages"`
+		Python           *filePython       `toml:"python"`
+		RPM              *fileRPM          `toml:"rpm"`
+		Tools            map[string]string `toml:"tools"`
+		Macros           map[string]string `toml:"macros"`
+		Mock             string            `toml:"mock"`
+		RepodataCompress string            `toml:"repodata_compress"`
+		Note             *string           `toml:"note"`
+		Uncommon         *bool             `toml:"uncommon"`
+		Repositories     []fileRepo        `toml:"repositories"`
 	}
 	filePython struct {
 		Version    string `toml:"version"`
@@ -65,6 +79,7 @@ type (
 		Version           string `toml:"version"`
 		GeneratesRequires bool   `toml:"generates_requires"`
 		ProvidesRaw       bool   `toml:"provides_raw"`
+		PyprojectMacros   string `toml:"pyproject_macros"`
 	}
 	fileRepo struct {
 		ID         string   `toml:"id"`
@@ -73,6 +88,10 @@ type (
 		Metalink   string   `toml:"metalink"`
 		GPGKey     []string `toml:"gpgkey"`
 		GPGCheck   *bool    `toml:"gpgcheck"`
+
+		SSLCACert     string `toml:"sslcacert"`
+		SSLClientCert string `toml:"sslclientcert"`
+		SSLClientKey  string `toml:"sslclientkey"`
 	}
 )
 
@@ -94,24 +113,44 @@ func Load(path string) ([]Target, error) {
 
 // Parse is Load for a file that is already in memory; name is used in errors only.
 func Parse(name string, data []byte) ([]Target, error) {
-	known, err := parse("targets.toml", shipped, nil)
+	ours, err := readDoc("targets.toml", shipped)
 	if err != nil {
 		return nil, err
 	}
-	return parse(name, data, known)
+	known, err := parse("targets.toml", ours, nil)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := readDoc(name, data)
+	if err != nil {
+		return nil, err
+	}
+	for n, d := range ours.Distributions {
+		if doc.Distributions[n] == nil {
+			doc.Distributions[n] = d
+		}
+	}
+	return parse(name, doc, known)
 }
 
-func parse(name string, data []byte, known []Target) ([]Target, error) {
+func readDoc(name string, data []byte) (fileDoc, error) {
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s: more than %d bytes", name, maxFile)
+		return fileDoc{}, fmt.Errorf("%s: more than %d bytes", name, maxFile)
 	}
-	var doc fileDoc
+	doc := fileDoc{Distributions: map[string]*fileDistribution{}}
 	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&doc); err != nil {
-		return nil, tomlError(name, err)
+		return fileDoc{}, tomlError(name, err)
 	}
-	if len(doc.Targets) > maxTargets {
-		return nil, fmt.Errorf("%s: %d targets, %d are allowed", name, len(doc.Targets), maxTargets)
+	if n := len(doc.Targets) + len(doc.Distributions); n > maxTargets {
+		return fileDoc{}, fmt.Errorf("%s: %d targets and distributions, %d are allowed", name, n, maxTargets)
 	}
+	if doc.Distributions == nil {
+		doc.Distributions = map[string]*fileDistribution{}
+	}
+	return doc, nil
+}
+
+func parse(name string, doc fileDoc, known []Target) ([]Target, error) {
 	names := make([]string, 0, len(doc.Targets))
 	for n := range doc.Targets {
 		names = append(names, n)
@@ -175,7 +214,7 @@ func (b *resolver) resolve(name string, chain []string) (Target, error) {
 			return Target{}, err
 		}
 	}
-	t, err := ft.apply(base, name)
+	t, err := ft.apply(base, name, b.doc.Distributions)
 	if err != nil {
 		return Target{}, fmt.Errorf("targets.%s: %w", name, err)
 	}
@@ -194,53 +233,6 @@ func (b *resolver) base(name, base string, chain []string) (Target, error) {
 		}
 	}
 	return Target{}, fmt.Errorf("targets.%s: base %q is not known; known: %s", name, base, strings.Join(targetNames(b.known), ", "))
-}
-
-// apply lays the table over base and checks the whole.
-func (ft *fileTarget) apply(base Target, name string) (Target, error) {
-	t := base.clone()
-	t.Name = name
-	if ft.Arch != "" {
-		t.Arch = ft.Arch
-	}
-	if ft.Dist != nil {
-		t.Dist = *ft.Dist
-	}
-	if ft.ReleaseVer != "" {
-		t.ReleaseVer = ft.ReleaseVer
-	}
-	if ft.BasePackages != nil {
-		t.BasePackages = ft.BasePackages
-	}
-	if ft.RPM != nil {
-		if !rpmRE.MatchString(ft.RPM.Version) {
-			return Target{}, fmt.Errorf("rpm.version %q is not a version like 4.16.1", ft.RPM.Version)
-		}
-		style := t.RPM.Style
-		t.RPM = rpmOf(ft.RPM.Version)
-		t.RPM.Style, t.RPM.GeneratesRequires, t.RPM.ProvidesRaw = style, ft.RPM.GeneratesRequires, ft.RPM.ProvidesRaw
-	}
-	if ft.Style != "" {
-		t.RPM.Style = ft.Style
-	}
-	if ft.Python != nil {
-		p, err := ft.Python.python()
-		if err != nil {
-			return Target{}, err
-		}
-		t.Python = p
-	}
-	if ft.Repositories != nil {
-		t.Repos = nil
-		for i, fr := range ft.Repositories {
-			r, err := fr.repo()
-			if err != nil {
-				return Target{}, fmt.Errorf("repositories[%d]: %w", i, err)
-			}
-			t.Repos = append(t.Repos, r)
-		}
-	}
-	return t, t.check()
 }
 
 // python fills what follows from the version: the names RHEL gives its stacks.
@@ -279,7 +271,10 @@ func stack(version string, isDefault bool, lib string) Python {
 }
 
 func (fr fileRepo) repo() (Repo, error) {
-	r := Repo{ID: fr.ID, BaseURL: fr.BaseURL, Mirrorlist: fr.Mirrorlist, Metalink: fr.Metalink, GPGKey: fr.GPGKey, GPGCheck: true}
+	r := Repo{
+		ID: fr.ID, BaseURL: fr.BaseURL, Mirrorlist: fr.Mirrorlist, Metalink: fr.Metalink, GPGKey: fr.GPGKey, GPGCheck: true,
+		SSLCACert: fr.SSLCACert, SSLClientCert: fr.SSLClientCert, SSLClientKey: fr.SSLClientKey,
+	}
 	if fr.GPGCheck != nil {
 		r.GPGCheck = *fr.GPGCheck
 	}
@@ -300,49 +295,19 @@ func (fr fileRepo) repo() (Repo, error) {
 			return Repo{}, fmt.Errorf("%s: %q is not an http, https, ftp or file address", r.ID, a)
 		}
 	}
+	for _, p := range []string{r.SSLCACert, r.SSLClientCert, r.SSLClientKey} {
+		if p != "" && !certificateRE.MatchString(p) {
+			return Repo{}, fmt.Errorf("%s: %q is not the absolute path of a certificate (its file name may hold *)", r.ID, p)
+		}
+	}
 	if r.GPGCheck && len(r.GPGKey) == 0 {
 		return Repo{}, fmt.Errorf("%s: gpgcheck needs a gpgkey (or gpgcheck = false)", r.ID)
 	}
 	return r, nil
 }
 
-// check makes sure that every field can be written into specs and configurations.
-func (t Target) check() error {
-	switch {
-	case t.Arch != "x86_64" && t.Arch != "aarch64" && t.Arch != "ppc64le" && t.Arch != "s390x":
-		return fmt.Errorf("arch %q: x86_64, aarch64, ppc64le or s390x", t.Arch)
-	case !distRE.MatchString(t.Dist):
-		return fmt.Errorf("dist %q is not like .el9", t.Dist)
-	case t.RPM.Version == "":
-		return errors.New("no rpm version: give a base or rpm.version")
-	case t.RPM.Style != StylePyproject && t.RPM.Style != StyleDriver:
-		return fmt.Errorf("style %q: %q or %q", t.RPM.Style, StylePyproject, StyleDriver)
-	case t.Python.Version == "":
-		return errors.New("no python: give a base or python.version")
-	case !prefixRE.MatchString(t.Python.Prefix):
-		return fmt.Errorf("python.prefix %q is not like python3.12-", t.Python.Prefix)
-	case !versionRE.MatchString(t.Python.PkgVersion) && t.Python.PkgVersion != "3":
-		return fmt.Errorf("python.pkgversion %q is not like 3.12", t.Python.PkgVersion)
-	case len(t.Repos) == 0:
-		return errors.New("no repositories")
-	case len(t.BasePackages) == 0:
-		return errors.New("no base_packages")
-	}
-	for _, p := range []string{t.Python.Executable, t.Python.Sitelib, t.Python.Sitearch} {
-		if !pathRE.MatchString(p) || strings.Contains(p, "/..") {
-			return fmt.Errorf("python: %q is not a plain absolute path", p)
-		}
-	}
-	for _, p := range t.BasePackages {
-		if !pkgRE.MatchString(p) {
-			return fmt.Errorf("base_packages: %q is not a package name", p)
-		}
-	}
-	return nil
-}
-
 // rpmOf tells what an rpm version can do: ~ and ^ (4.15, and RHEL 8's patched 4.14.3),
-// rich dependencies (4.13), %generate_buildrequires (4.15).
+// rich dependencies (4.13), weak ones (4.12), %generate_buildrequires (4.15).
 func rpmOf(version string) RPM {
 	var n [3]int
 	for i, s := range strings.SplitN(version, ".", 4) {
@@ -356,5 +321,5 @@ func rpmOf(version string) RPM {
 		}
 		return n[1] > minor || n[1] == minor && n[2] >= patch
 	}
-	return RPM{Version: version, Caret: least(14, 3), RichDeps: least(13, 0), DynamicBR: least(15, 0)}
+	return RPM{Version: version, Caret: least(14, 3), RichDeps: least(13, 0), WeakDeps: least(12, 0), DynamicBR: least(15, 0)}
 }

@@ -66,7 +66,7 @@ func LocalFrom(ctx context.Context, p Probe) (Target, error) {
 		return Target{}, fmt.Errorf("look at this host: %w", err)
 	}
 	rpmBased := isRPMBased(release)
-	t := Target{Name: LocalName, Kind: Host, ReleaseVer: release["VERSION_ID"]}
+	t := Target{Name: LocalName, Kind: Host, ReleaseVer: release["VERSION_ID"], RepodataCompress: "gz"}
 
 	version, err := p.Output(ctx, "/usr/bin/python3", "-I", "-c", "import platform; print(platform.python_version())")
 	if err != nil {

@@ -16,6 +16,11 @@ type Repo struct {
 	Metalink   string   `json:"metalink,omitempty"`
 	GPGKey     []string `json:"gpgkey,omitempty"`
 	GPGCheck   bool     `json:"gpgcheck"`
+	// Certificates for repositories that answer only to who has a subscription (RHEL's). The file name
+	// may be a pattern: subscription-manager names its files by number. internal/dnf finds the file.
+	SSLCACert     string `json:"sslcacert,omitempty"`
+	SSLClientCert string `json:"sslclientcert,omitempty"`
+	SSLClientKey  string `json:"sslclientkey,omitempty"`
 }
 
 // String is the repository's section of a .repo file, as dnf.conf(5) describes it.
@@ -33,6 +38,11 @@ func (r Repo) String() string {
 	}
 	if len(r.GPGKey) > 0 {
 		fmt.Fprintf(&b, "gpgkey=%s\n", strings.Join(r.GPGKey, " "))
+	}
+	for _, c := range []struct{ key, path string }{{"sslcacert", r.SSLCACert}, {"sslclientcert", r.SSLClientCert}, {"sslclientkey", r.SSLClientKey}} {
+		if c.path != "" {
+			fmt.Fprintf(&b, "%s=%s\n", c.key, c.path)
+		}
 	}
 	check := 0
 	if r.GPGCheck {
@@ -62,6 +72,8 @@ func readRepos(r io.Reader) ([]Repo, error) {
 			Metalink:   values["metalink"],
 			GPGKey:     fields(values["gpgkey"]),
 			GPGCheck:   values["gpgcheck"] != "" && !isFalse(values["gpgcheck"]),
+
+			SSLCACert: values["sslcacert"], SSLClientCert: values["sslclientcert"], SSLClientKey: values["sslclientkey"],
 		}
 		if len(repo.BaseURL) > 0 || repo.Mirrorlist != "" || repo.Metalink != "" {
 			repos = append(repos, repo)
