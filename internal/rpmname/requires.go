@@ -203,7 +203,7 @@ func (d dialect) equal(p pep440.Parts) []string {
 	case !d.t.RPM.RichDeps && isFinal(p):
 		return []string{d.is(">=", stripped(p)), d.is("<=", padded(p))}
 	case !d.t.RPM.RichDeps:
-		return []string{d.is("=", strings.Join(p.Release, ".")+rawSuffix(p))}
+		return []string{d.is("=", epochOf(p)+strings.Join(p.Release, ".")+rawSuffix(p))}
 	}
 	return []string{d.any(d.forms(p)...)}
 }

@@ -247,6 +247,16 @@ func TestComparisonIsRPMs(t *testing.T) {
 			}
 		}
 	}
+	for _, text := range finalPool() { // and the bounds that are written into requirements
+		for _, name := range []string{"el8", "el9"} {
+			for _, s := range []string{Provided(named(t, name), version(t, text)), Provided(named(t, name), version(t, text)) + "~~"} {
+				if !slices.Contains(list, s) {
+					list = append(list, s)
+				}
+			}
+		}
+	}
+	t.Logf("%d versions, %d pairs", len(list), len(list)*len(list))
 	var lua strings.Builder
 	lua.WriteString("%{lua: v={")
 	for _, s := range list {

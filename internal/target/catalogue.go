@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"reqpm/internal/near"
 )
@@ -26,9 +27,8 @@ func (e *UnknownError) Error() string {
 	return fmt.Sprintf("no target %q%s (known: %s; each also with -aarch64)", e.Name, near, strings.Join(known, ", "))
 }
 
-// All returns the targets shipped with ReqPM, sorted by name. Local is not among
-// them: it depends on the host.
-func All() []Target {
+// catalogue is the shipped file, read once.
+var catalogue = sync.OnceValue(func() []Target {
 	doc, err := readDoc("targets.toml", shipped)
 	if err != nil {
 		return nil // a test parses the embedded file: it cannot be wrong in a release
@@ -38,12 +38,22 @@ func All() []Target {
 		return nil
 	}
 	return ts
+})
+
+// All returns the targets shipped with ReqPM, sorted by name. Local is not among
+// them: it depends on the host.
+func All() []Target {
+	list := slices.Clone(catalogue())
+	for i, t := range list {
+		list[i] = t.clone()
+	}
+	return list
 }
 
 // Lookup finds a target by name among own (the user's, which win) and the shipped
 // ones. A name that nobody has is an *UnknownError. "local" is not found here: see Find.
 func Lookup(name string, own ...Target) (Target, error) {
-	all := append(slices.Clone(own), All()...)
+	all := append(slices.Clone(own), catalogue()...)
 	for _, t := range all {
 		if t.Name == name {
 			return t.clone(), nil
