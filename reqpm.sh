@@ -117,7 +117,7 @@ lint() {
 
 run_tests() {
   need_build_tools
-  install_packages cpio zstd libffi-dev util-linux file
+  install_packages cpio zstd libffi-dev util-linux file rpmlint
   build_binary
   lint
   say "make the EL-like test distribution"

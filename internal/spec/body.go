@@ -24,7 +24,7 @@ func (p *page) header() {
 	if p.style != target.StylePyproject {
 		p.lines("%global __python3 " + py.Executable)
 	}
-	if !py.Default {
+	if !py.Default || p.t.RPM.Style == target.StyleSetupPy { // EPEL 7's macros say 36
 		p.lines("%global python3_pkgversion " + py.PkgVersion)
 	} else {
 		p.lines("%{!?python3_pkgversion:%global python3_pkgversion 3}")
@@ -154,12 +154,20 @@ func (p *page) prep() {
 // exports writes the build's environment; files has checked that no value needs
 // more than quotes.
 func (p *page) exports() {
+	p.exportEpoch()
 	for _, e := range p.in.Env {
 		name, value, _ := strings.Cut(e, "=")
 		p.lines("export " + name + "='" + value + "'")
 	}
 	p.cargoExports()
 	p.saidExports()
+}
+
+// exportEpoch sets what rpm sets by itself from 4.14 on.
+func (p *page) exportEpoch() {
+	if p.t.RPM.Style == target.StyleSetupPy {
+		p.lines(fmt.Sprintf("export SOURCE_DATE_EPOCH=%d", p.epochSeconds()))
+	}
 }
 
 func (p *page) extraFiles() {
@@ -236,8 +244,9 @@ func (p *page) driver() {
 	p.lines("# --expect: a backend too old for the metadata builds UNKNOWN-0.0.0 and calls it a success.",
 		"%{__python3} %{SOURCE1} wheel .reqpm-dist --expect '%{pypi_name}' '%{pypi_version}'"+p.in.Said.driverSettings(),
 		"",
-		"%install",
-		strings.Join(install, " \\\n"))
+		"%install")
+	p.exportEpoch()
+	p.lines(strings.Join(install, " \\\n"))
 	p.checks()
 	p.lines("", "%files -f reqpm-files.list")
 	p.extraFiles()

@@ -1,9 +1,11 @@
 package spec
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"reqpm/internal/pep508"
 	"reqpm/internal/target"
@@ -49,7 +51,9 @@ func (p *page) setupPy() {
 	p.exports()
 	p.flags()
 	site := "%{buildroot}%{_prefix}/lib*/python" + p.t.Python.Minor() + "/site-packages"
-	p.lines("%{__python3} setup.py build --executable=%{__python3}", "", "%install")
+	p.lines("%{__python3} setup.py build --executable=%{__python3}", "# rpm 4.11 clamps no times; compiled files remember those of their sources.")
+	p.clamp("build", "")
+	p.lines("", "%install")
 	p.exports()
 	p.lines("%{__python3} setup.py install --skip-build --root %{buildroot} --prefix %{_prefix} -O1",
 		"# A setuptools too old for the metadata installs UNKNOWN-0.0.0 and calls it a success.",
@@ -58,11 +62,12 @@ func (p *page) setupPy() {
 		p.lines("# Other packages install directories of these names by mistake, too.",
 			"for stray in "+strings.Join(stray, " ")+"; do rm -rf "+site+"/$stray; done")
 	}
+	p.clamp("%{buildroot}", " ! -name '*.py'")
 	p.lines("# The directories below site-packages are this package's; man pages are compressed after this.",
 		"(cd %{buildroot} && find . -mindepth 1 -path '*/site-packages/*' ! -path '*/site-packages/__pycache__' -type d -printf '%%%%dir \"/%%P\"\\n' \\",
-		"    -o ! -type d -printf '\"/%%P\"\\n') | sed -e 's!\"\\(%{_mandir}/.*\\)\"!\\1*!' > reqpm-files.list",
-		"",
-		"%files -f reqpm-files.list")
+		"    -o ! -type d -printf '\"/%%P\"\\n') | sed -e 's!\"\\(%{_mandir}/.*\\)\"!\\1*!' > reqpm-files.list")
+	p.checks()
+	p.lines("", "%files -f reqpm-files.list")
 	for _, name := range p.in.Facts.LicenseFiles {
 		if licencePathRE.MatchString(name) && !strings.Contains(name, "..") {
 			p.lines("%license " + name)
@@ -71,6 +76,18 @@ func (p *page) setupPy() {
 		}
 	}
 	p.extraFiles()
+}
+
+// epochSeconds is what rpm makes of the changelog's date for SOURCE_DATE_EPOCH, from 4.14 on.
+func (p *page) epochSeconds() int64 {
+	y, m, d := p.in.epochTime().Date()
+	return time.Date(y, m, d, 12, 0, 0, 0, time.UTC).Unix()
+}
+
+// clamp gives files below dir that are newer than the changelog its time.
+func (p *page) clamp(dir, but string) {
+	at := fmt.Sprintf("'@%d'", p.epochSeconds())
+	p.lines("find " + dir + " -newermt " + at + but + " -exec touch --no-dereference --date=" + at + " '{}' +")
 }
 
 // strayDirectories are top-level modules that packages install by mistake, and that more than one
