@@ -10,6 +10,7 @@ import (
 	"reqpm/internal/crates"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
+	"reqpm/internal/override"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
 	"reqpm/internal/reqfile"
@@ -71,7 +72,7 @@ func exitCode(ctx context.Context, err error) int {
 	case is(errBuilds, errProof, errStale, errDenied, errTarget, pipeline.ErrDiskFull):
 		return exitFailed
 	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.DirectError](err),
-		as[*target.UnknownError](err), as[*pipeline.HashError](err), as[*pipeline.LockError](err), as[*lockfile.Error](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):
+		as[*target.UnknownError](err), as[*pipeline.HashError](err), as[*pipeline.LockError](err), as[*lockfile.Error](err), as[override.Problems](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):
 		return exitUsage
 	case is(builder.ErrMissingTool), as[*target.MissingToolError](err), is(index.ErrNoIndex):
 		return exitMissing

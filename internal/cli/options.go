@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -28,6 +29,7 @@ import (
 	"reqpm/internal/pipeline"
 	"reqpm/internal/source"
 	"reqpm/internal/target"
+	"reqpm/internal/tomltree"
 )
 
 // projectOptions are shared by the commands that start from a project.
@@ -45,6 +47,7 @@ type projectOptions struct {
 	allowWheel, allowPure        []string
 	buildConstraints, dropBuild  []string
 	groups, env, constrain       []string
+	overrideDirs                 []string
 	toolEnvs                     []string
 	override                     []string
 	slots                        int
@@ -87,6 +90,7 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
 	f.StringArrayVar(&o.dropBuild, "drop-build-requirement", nil, "leave NAME out of every build's requirements; repeatable")
 	f.StringSliceVar(&o.allowSource, "allow-source", nil, "also take sources from: local (file:///…), loopback (loopback and private addresses), http")
+	o.registerSaid(cmd)
 	o.remember(cmd)
 }
 
@@ -113,34 +117,42 @@ func (o *projectOptions) registerBuild(cmd *cobra.Command) {
 	f.BoolVar(&o.refresh, "refresh", false, "build everything again, whatever the cache of builds has")
 }
 
-// configFile is reqpm.toml. Unknown keys are errors.
+// configFile is reqpm.toml but for what it says of packages and targets. Unknown keys are errors.
 type configFile struct {
 	Index        indexConfig      `toml:"index"`
 	Distribution distributionFile `toml:"distribution"`
 }
 
+// configPath is the configuration file that is read, "" when there is none.
+func (a *app) configPath() string {
+	if a.global.config != "" {
+		return a.global.config
+	}
+	for _, path := range []string{filepath.Join(configHome(), "reqpm", "reqpm.toml"), "/etc/reqpm/reqpm.toml"} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path
+		}
+	}
+	return ""
+}
+
 func (a *app) readConfig() (configFile, error) {
 	var c configFile
-	candidates := []string{a.global.config}
-	if a.global.config == "" {
-		candidates = []string{filepath.Join(configHome(), "reqpm", "reqpm.toml"), "/etc/reqpm/reqpm.toml"}
-	}
-	for _, path := range candidates {
-		f, err := os.Open(path)
-		if errors.Is(err, fs.ErrNotExist) && a.global.config == "" {
-			continue
-		}
-		if err != nil {
-			return c, usagef("configuration: %w", err)
-		}
-		defer f.Close()
-		if err := toml.NewDecoder(f).DisallowUnknownFields().Decode(&c); err != nil {
-			if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-				return c, usagef("configuration %s has unknown keys:\n%s", path, strict.String())
-			}
-			return c, usagef("configuration %s: %w", path, err)
-		}
+	path := a.configPath()
+	if path == "" {
 		return c, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, usagef("configuration: %w", err)
+	}
+	// Packages and targets have readers of their own.
+	ours := tomltree.Keep(data, func(key string) bool { return !slices.Contains([]string{"package", "target", "targets"}, key) })
+	if err := toml.NewDecoder(bytes.NewReader(ours)).DisallowUnknownFields().Decode(&c); err != nil {
+		if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+			return c, usagef("configuration %s has unknown keys:\n%s", path, strict.String())
+		}
+		return c, usagef("configuration %s: %w", path, err)
 	}
 	return c, nil
 }
@@ -440,6 +452,10 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 	if err != nil {
 		return none, err
 	}
+	said, err := a.said(o)
+	if err != nil {
+		return none, err
+	}
 	has, err := o.distribution.config(conf.Distribution, state, o.offline)
 	if err != nil {
 		return none, err
@@ -452,10 +468,10 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 			}
 			return os.LookupEnv(name)
 		},
-		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, DropBuildRequirements: normalNames(o.dropBuild),
+		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, Said: said,
 		Distribution: has,
 		StateDir:     state, Index: reader, Builder: b, Crates: crates.Cargo{Offline: o.offline}, Pool: pipeline.NewPool(cmp.Or(o.slots, runtime.NumCPU())),
-		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowPure: normalNames(o.allowPure), Refresh: o.refresh,
+		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), Refresh: o.refresh,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil
 }

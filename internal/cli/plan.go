@@ -165,6 +165,7 @@ func (a *app) printPlan(work *pipeline.Work, slots int) {
 		rows = append(rows, []string{fmt.Sprint(work.Plan.Level(id)), n.Name, n.Version, use, what, took, rootText(n.Root)})
 	}
 	a.table(rows)
+	a.sayOverrides(work)
 	path, chain := work.Plan.CriticalPath()
 	a.say("%d to build, %d in the cache, %d cannot be built; about %s on %d slots",
 		counts[plan.Build], counts[plan.Cached], counts[plan.Failed], seconds(work.Plan.Estimate(slots)), slots)

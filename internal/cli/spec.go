@@ -39,6 +39,7 @@ output folder; for several targets these are in a folder of each target's name.
 	o.registerTargets(cmd)
 	f.StringVarP(&out, "output", "o", ".", "folder to write to; made when absent")
 	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when there is no source distribution; repeatable")
+	o.registerSaid(cmd)
 	o.registerIndex(cmd)
 	return cmd
 }

@@ -247,3 +247,21 @@ func (s Set) Versions(target string) []Version {
 	}
 	return list
 }
+
+// Names are the packages that the set says anything about by name on target, sorted.
+func (s Set) Names(target string) []string {
+	var names []string
+	for i := range s.layers {
+		l := &s.layers[i]
+		if _, ok := l.holds(target); ok && l.Package != AnyPackage {
+			names = append(names, l.Package)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// ByName is the set without what is said of all packages at once.
+func (s Set) ByName() Set {
+	return Set{slices.DeleteFunc(slices.Clone(s.layers), func(l Layer) bool { return l.Package == AnyPackage })}
+}

@@ -328,3 +328,10 @@ func cutSuffixFold(s, suffix string) (string, bool) {
 	}
 	return s[:at], true
 }
+
+// ChangesBuild tells whether o makes the package another one than its authors' as ReqPM would build it, so
+// that no other build of it can stand for it.
+func (o *Override) ChangesBuild() bool {
+	return len(o.BuildRequires)+len(o.DropBuildRequires)+len(o.Requires)+len(o.DropRequires)+len(o.Env)+
+		len(o.Patches)+len(o.ConfigSettings)+len(o.Bconds) > 0 || o.Spec != nil
+}

@@ -57,6 +57,13 @@ func (ps Problems) Errors() int {
 	return n
 }
 
+// Sorted are the problems by file and line, each once.
+func (ps Problems) Sorted() Problems {
+	ps = slices.Clone(ps)
+	ps.sort()
+	return slices.Compact(ps)
+}
+
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))

@@ -145,6 +145,7 @@ func (p *Pipeline) Package(ctx context.Context, checkout source.Checkout) (*Proj
 	if err != nil {
 		return nil, err
 	}
+	meta.RequiresDist = p.saidRequires(file.Name, meta.RequiresDist)
 	return &Project{Name: file.Name, Version: meta.Version.String(), Meta: meta, file: file}, nil
 }
 

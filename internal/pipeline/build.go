@@ -290,7 +290,7 @@ func (r *run) buildOnce(ctx context.Context, b *pkgBuild, rpms []string, try int
 	}
 	result, err := base.Build(ctx, builder.Job{
 		Name: b.name + " " + b.version, Spec: specPath, Sources: sources, RPMs: rpms,
-		ResultDir: filepath.Join(folder, fmt.Sprintf("attempt-%d", try)), Limits: p.cfg.Limits,
+		ResultDir: filepath.Join(folder, fmt.Sprintf("attempt-%d", try)), Limits: p.saidLimits(b),
 		Phase: func(phase builder.Phase) {
 			p.report(Event{Event: "progress", Stage: "build", Name: b.name, Version: b.version, State: "building", Phase: string(phase)})
 		},

@@ -153,7 +153,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	if b.record, err = g.p.sdistFacts(ctx, b.file); err != nil {
 		return err
 	}
-	if source := b.record.Sdist; len(b.overridden) == 0 && source.HasPkgInfo && source.PkgInfo.StaticDependencies() {
+	if source := b.record.Sdist; len(b.overridden)+len(g.p.saidOverridden(b.name)) == 0 && source.HasPkgInfo && source.PkgInfo.StaticDependencies() {
 		if how := g.p.disagreement(b.meta, source.PkgInfo); how != "" {
 			g.p.warn("plan", fmt.Sprintf("%s: its wheel and its source distribution do not say the same, and the wheel counts: %s", b.id, how))
 		}
@@ -171,7 +171,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 		// The build itself will say better what is wrong than a failing question does.
 		g.p.warn("plan", fmt.Sprintf("%s: its build backend could not be asked what it needs: %s", b.id, lastLine(err.Error())))
 	}
-	backend := g.p.wanted(hook)
+	backend := hook
 	b.requires = append(slices.Clone(system), backend...)
 	if b.root, err = g.p.hooks.solveTools(ctx, b.requires); err != nil {
 		return offerWaysOut(err)

@@ -246,7 +246,15 @@ func (c *candidates) Extras(ctx context.Context, name string, v pep440.Version) 
 // where Kerberos is. The order depends on what the
 // index has and never on what is cached: the same index gives the same answer. Where a wheel
 // answered for an sdist, the plan compares the two.
+//
+// What people say of its requirements is part of the answer.
 func (c *candidates) Metadata(ctx context.Context, name string, v pep440.Version) (metadata.Metadata, error) {
+	m, err := c.ownMetadata(ctx, name, v)
+	m.RequiresDist = c.p.saidRequires(name, m.RequiresDist)
+	return m, err
+}
+
+func (c *candidates) ownMetadata(ctx context.Context, name string, v pep440.Version) (metadata.Metadata, error) {
 	page, err := c.page(ctx, name)
 	if err != nil {
 		return metadata.Metadata{}, err

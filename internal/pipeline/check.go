@@ -197,7 +197,7 @@ func (p *Pipeline) inspect(b *pkgBuild, built *Built, result builder.Result) err
 	if !compiled && !noarch && !b.spec.mayBeArch {
 		return &archError{noarch: true}
 	}
-	if !compiled && b.native().Any() && wheelsAreCompiled(b.all, p.cfg.Target) && !slices.Contains(p.cfg.AllowPure, b.name) {
+	if !compiled && b.native().Any() && wheelsAreCompiled(b.all, p.cfg.Target) && !p.allowsPure(b.name) {
 		return bad("its wheels on the index have compiled parts and this build has none: a compiler or library is missing "+
 			"(see the build log); --allow-pure %s takes the slower pure Python build", b.name)
 	}

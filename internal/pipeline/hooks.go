@@ -61,13 +61,6 @@ func (p *Pipeline) active(reqs []pep508.Requirement) []pep508.Requirement {
 	return slices.DeleteFunc(slices.Clone(reqs), func(r pep508.Requirement) bool { return !r.Marker.Eval(env, "") })
 }
 
-// wanted is active without what --drop-build-requirement leaves out.
-func (p *Pipeline) wanted(reqs []pep508.Requirement) []pep508.Requirement {
-	return slices.DeleteFunc(p.active(reqs), func(r pep508.Requirement) bool {
-		return slices.Contains(p.cfg.DropBuildRequirements, r.Key())
-	})
-}
-
 // macroPackaging is the packaging that current build backends want to find when they find one
 // installed at all (setuptools 77 and later).
 const macroPackaging = "packaging>=24.2"
@@ -87,7 +80,7 @@ func (p *Pipeline) macroNeeds(name string) []pep508.Requirement {
 
 // buildSystem is everything the build of a project needs before its backend is asked.
 func (p *Pipeline) buildSystem(name string, record sdistRecord) []pep508.Requirement {
-	return append(p.wanted(record.Sdist.Requires), p.macroNeeds(name)...)
+	return append(p.active(p.saidBuild(name, record.Sdist.Requires)), p.macroNeeds(name)...)
 }
 
 // solveTools resolves build requirements on their own: each build root is a world of
@@ -115,6 +108,7 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement) (solv
 		for _, r := range h.p.cfg.BuildConstraints {
 			roots = append(roots, solve.Root{Req: r, Constraint: true, Origin: solve.Origin{Package: "--build-constraint", Text: r.String()}})
 		}
+		roots = append(roots, h.p.saidVersions()...)
 		from, err := h.p.toolChoices(texts)
 		if err != nil {
 			s.err = err
@@ -235,7 +229,7 @@ type asked struct {
 // archive, Python, base root and environment.
 func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
 	reqs, _, err := h.question(ctx, f, record, (*sdist.Asker).Requires)
-	return reqs, err
+	return h.p.active(h.p.askedBuild(f.Name, reqs)), err
 }
 
 // question has a backend asked with what its project declares, unless it is known already what it
@@ -253,7 +247,7 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	if err != nil {
 		return nil, "", err
 	}
-	key := []any{fileKey(f), filepath.Base(site), base.ID()}
+	key := []any{fileKey(f) + h.p.saidKey(f.Name), filepath.Base(site), base.ID()}
 	if record.Sdist.Native.Rust {
 		key = append(key, noRustup) // answers without it name an installer of Rust
 	}
@@ -295,7 +289,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 	if err != nil {
 		return nil, err
 	}
-	env, err := h.widen(ctx, f, record, h.p.wanted(extra))
+	env, err := h.widen(ctx, f, record, h.p.active(h.p.askedBuild(f.Name, extra)))
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +318,7 @@ func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, ext
 }
 
 func (h *hooks) hookEnv(site string, f index.File) sdist.HookEnv {
-	return sdist.HookEnv{Python: h.p.cfg.Target.Python.Executable, SitePath: site, Version: f.Version.String(), Env: []string{noRustup}}
+	return h.p.hear(f.Name, sdist.HookEnv{Python: h.p.cfg.Target.Python.Executable, SitePath: site, Version: f.Version.String(), Env: []string{noRustup}})
 }
 
 // noRustup tells maturin not to ask for an installer of Rust where it sees no cargo: a build has the target's.
@@ -352,7 +346,7 @@ func (p *Pipeline) askMetadata(ctx context.Context, f index.File) ([]byte, error
 
 // buildWheel builds a tool that has no wheel for the target, for asking only.
 func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
-	final := filepath.Join(h.p.paths.hookEnvs(), "wheel-"+fileKey(f)+"-"+h.p.cfg.Target.Python.Minor())
+	final := filepath.Join(h.p.paths.hookEnvs(), "wheel-"+fileKey(f)+"-"+h.p.cfg.Target.Python.Minor()+h.p.saidKey(f.Name))
 	if found, _ := filepath.Glob(filepath.Join(final, "*.whl")); len(found) == 1 {
 		return found[0], nil
 	}
@@ -364,7 +358,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	env, err := h.widen(ctx, f, record, h.p.wanted(extra))
+	env, err := h.widen(ctx, f, record, extra)
 	if err != nil {
 		return "", err
 	}

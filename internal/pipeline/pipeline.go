@@ -21,6 +21,7 @@ import (
 	"reqpm/internal/builder"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
+	"reqpm/internal/override"
 	"reqpm/internal/pep508"
 	"reqpm/internal/solve"
 	"reqpm/internal/target"
@@ -48,9 +49,11 @@ type Config struct {
 	Report func(Event)
 	Log    *slog.Logger
 	// AllowWheel names packages (PEP 503) that may be packaged from a wheel when there is no
-	// sdist; AllowPure those that may come out without the compiled parts their
-	// wheels on the index have.
-	AllowWheel, AllowPure []string
+	// sdist.
+	AllowWheel []string
+	// Said is what people say of packages beside the project's own files: the user's, and the command
+	// line.
+	Said override.Set
 	// Constraints restrict versions of the set beside those that the project's files give.
 	Constraints []pep508.Requirement
 	// Overrides count in place of every other requirement on their names, whoever makes it.
@@ -60,9 +63,6 @@ type Config struct {
 	Pythons []solve.PythonChoice
 	// BuildConstraints restrict the versions of build tools, as pip's --build-constraint does.
 	BuildConstraints []pep508.Requirement
-	// DropBuildRequirements names requirements (PEP 503) that are left out of every build: some
-	// packages ask for what no index has.
-	DropBuildRequirements []string
 	// Distribution is what is made of what the target's distribution has.
 	Distribution DistributionConfig
 	// Limits of each build.
@@ -93,6 +93,8 @@ type Pipeline struct {
 
 	hooks *hooks
 	from  *candidates
+
+	words override.Set // what people say of packages, the project's files included
 
 	distribution distributionAnswer
 
@@ -142,6 +144,7 @@ func New(cfg Config) (*Pipeline, error) {
 	p.hooks = newHooks(p, p.from)
 	p.history = openHistory(p.paths.history())
 	p.history.tmp = p.paths.tmp()
+	p.heed(override.Set{})
 	return p, nil
 }
 

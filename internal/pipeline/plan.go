@@ -60,6 +60,7 @@ func (p *Pipeline) Plan(ctx context.Context, lock *Lock) (*Work, error) {
 		}
 		p.decide(base, b, builds)
 	}
+	p.unheard(builds)
 	second, err := p.graph(builds, lock)
 	if err != nil {
 		return nil, err
@@ -150,6 +151,7 @@ func (p *Pipeline) graph(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.Plan, 
 		case b.cached != nil:
 			n.Decision, n.Reason = plan.Cached, "built "+b.cached.Finished.Format("2006-01-02 15:04")
 		}
+		n.Overrides = p.overridesOf(b.name, b.version)
 		n.Seconds = p.history.expect(b.name, b.native(), n.Decision)
 		nodes = append(nodes, n)
 		edges = append(edges, b.edges...)

@@ -154,6 +154,7 @@ type Proof struct {
 	Installed []string          `json:"installed"`
 	Imported  []string          `json:"imported"`
 	NotImport map[string]string `json:"not_imported,omitempty"` // package → error; reported, not fatal
+	Unchecked []string          `json:"unchecked,omitempty"`    // an override says that they are not imported
 	Command   *CommandResult    `json:"command,omitempty"`
 	Log       string            `json:"log"`
 }
@@ -186,18 +187,24 @@ func (p *Pipeline) Verify(ctx context.Context, work *Work, outcomes map[plan.ID]
 		job.Distribution = append(job.Distribution, name)
 	}
 	slices.Sort(job.Distribution)
+	var unchecked []string
 	for _, b := range runtimeBuilds(work, outcomes) {
+		var top []string
 		for _, r := range b.RPMs {
-			if len(r.TopLevel) > 0 {
-				job.Imports[b.Name] = append(job.Imports[b.Name], r.TopLevel...)
-			}
+			top = append(top, r.TopLevel...)
+		}
+		modules, ok := p.saidModules(b.Name, top)
+		if !ok {
+			unchecked = append(unchecked, b.Name)
+		} else if len(modules) > 0 {
+			job.Imports[b.Name] = modules
 		}
 	}
 	script, err := json.Marshal(job)
 	if err != nil {
 		return Proof{}, err
 	}
-	proof := Proof{Installed: []string{}, Imported: []string{}, Log: filepath.Join(logDir, "verify.log")}
+	proof := Proof{Installed: []string{}, Imported: []string{}, Unchecked: unchecked, Log: filepath.Join(logDir, "verify.log")}
 	if err := os.MkdirAll(logDir, 0o755); err != nil { // a run that built nothing has made no log yet
 		return proof, err
 	}

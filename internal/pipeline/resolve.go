@@ -245,6 +245,7 @@ func (p *Pipeline) roots(in Input) []solve.Root {
 	}
 	add(in.Set.Requirements, false)
 	add(in.Set.Constraints, true)
+	roots = append(roots, p.saidVersions()...)
 	if in.Project != nil {
 		for _, r := range in.Project.Meta.RequiresDist {
 			if r.Marker.EvalAny(p.cfg.Target.Env(), extras) && !slices.Contains(in.Ignore, r.Key()) {

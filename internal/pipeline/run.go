@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"reqpm/internal/override"
 	"reqpm/internal/plan"
 	"reqpm/internal/source"
 	"reqpm/internal/target"
@@ -63,7 +64,8 @@ type Prepared struct {
 
 	in      Input // what Lock was resolved from
 	tree    fs.FS
-	nothing error // why there is nothing to resolve, unless the project's own metadata says more
+	said    override.Set // by the project's files
+	nothing error        // why there is nothing to resolve, unless the project's own metadata says more
 }
 
 // Prepare checks out, analyses and resolves.
@@ -90,6 +92,9 @@ func (p *Pipeline) read(ctx context.Context, req Request) (*Prepared, error) {
 	if prepared.tree, err = checkout.FS(); err != nil {
 		return prepared, err
 	}
+	if prepared.said, err = p.readSaid(prepared.tree); err != nil {
+		return prepared, err
+	}
 	prepared.Analysis, err = p.Analyze(ctx, prepared.tree, req.Wanted)
 	if errors.Is(err, ErrNoRequirements) && !req.Wanted.NoProject && hasBuildSystem(checkout.Dir) {
 		prepared.nothing, err = err, nil // its build backend knows what it needs: setup.py alone says it to nobody else
@@ -100,6 +105,7 @@ func (p *Pipeline) read(ctx context.Context, req Request) (*Prepared, error) {
 // settle is the part of Prepare that is done for each target.
 func (p *Pipeline) settle(ctx context.Context, req Request, prepared *Prepared) (err error) {
 	checkout := prepared.Checkout
+	p.heed(prepared.said)
 	if err := p.followIndexes(prepared.Analysis.Set, checkout.Dir); err != nil {
 		return err
 	}

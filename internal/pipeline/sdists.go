@@ -170,7 +170,7 @@ func fileSHA256(path string) (string, error) {
 // hookMetadata learns an sdist's metadata by running its build backend in the
 // sandbox; kept for ever by archive and Python.
 func (p *Pipeline) hookMetadata(ctx context.Context, f index.File) (metadata.Metadata, error) {
-	path := filepath.Join(p.paths.facts(), "metadata", fileKey(f)+"-"+p.cfg.Target.Python.Minor()+".json")
+	path := filepath.Join(p.paths.facts(), "metadata", fileKey(f)+"-"+p.cfg.Target.Python.Minor()+p.saidKey(f.Name)+".json")
 	// With its digest: a text cut short would parse, and lack requirements.
 	var kept struct {
 		Text   []byte

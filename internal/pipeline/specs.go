@@ -137,7 +137,10 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 			return err
 		}
 	}
-	open, err := spec.Write(in)
+	open, own, err := p.ownSpec(b)
+	if !own && err == nil {
+		open, err = spec.Write(in)
+	}
 	if err != nil {
 		return err
 	}
@@ -147,7 +150,7 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	if err != nil {
 		return err
 	}
-	if decided {
+	if decided && !own {
 		in.Noarch, in.NoDebug = &known.Noarch, known.NoDebug
 		if out, err = spec.Write(in); err != nil {
 			return err
@@ -156,10 +159,15 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	for _, warning := range out.Warnings {
 		p.cfg.Log.Warn("spec", "package", b.id, "warning", warning)
 	}
-	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided || in.Wheel || b.pureTool() != ""}
+	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided || own || in.Wheel || b.pureTool() != ""}
 	b.spec.sources = []sourceFile{{name: b.file.Filename, path: archive, sha256: fileKey(b.file)}}
 	if f, ok := b.crateFile(); ok {
 		b.spec.sources = append(b.spec.sources, f)
+	}
+	for _, patch := range p.saidPatches(b) {
+		if slices.Contains(out.Sources, patch.name) {
+			b.spec.sources = append(b.spec.sources, patch)
+		}
 	}
 	if slices.Contains(out.Sources, sdist.DriverName) {
 		b.spec.sources = append(b.spec.sources, sourceFile{name: sdist.DriverName, data: sdist.Driver(), sha256: digest(string(sdist.Driver()))})
@@ -212,6 +220,7 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 			in.ExtraBuildRequires = append(in.ExtraBuildRequires, deps...)
 		}
 	}
+	p.saySpec(&in, b)
 	for _, name := range b.extras {
 		in.Extras = append(in.Extras, spec.Extra{Name: name, Requires: extraRequirements(b.meta, name, t)})
 	}

@@ -55,6 +55,25 @@ type Node struct {
 	// Root is everything installed into this package's build root from the run's own
 	// repository: direct build requirements and what those need to run.
 	Root []ID `json:"root,omitempty"`
+	// Overrides are what people say of the package, and where.
+	Overrides []Override `json:"overrides,omitempty"`
+}
+
+// Override is one thing that people say of a package: the key, the value and where it stands. File
+// may be a flag, with Line 0.
+type Override struct {
+	Key  string `json:"key"`
+	Text string `json:"text"`
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"`
+}
+
+// At is "file:line".
+func (o Override) At() string {
+	if o.Line == 0 {
+		return o.File
+	}
+	return fmt.Sprintf("%s:%d", o.File, o.Line)
 }
 
 // Edge is one requirement: From needs To. From is "" for the user's own requirements.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"reqpm/internal/builder"
@@ -26,6 +27,7 @@ type HookEnv struct {
 	SitePath string   // host directory with the build requirements' wheels unpacked (UnpackWheel); "" for none
 	Version  string   // the project's version, for tools that ask version control
 	Env      []string // more environment, "NAME=value"
+	Settings []string // PEP 517 config settings, "KEY=VALUE"
 }
 
 // Asker asks build backends their PEP 517 questions. It is safe for concurrent use
@@ -143,6 +145,9 @@ func (a *Asker) ask(ctx context.Context, question, srcDir string, env HookEnv, a
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch.dir)) }()
 
+	for _, setting := range env.Settings {
+		args = append(slices.Clip(args), "--config-setting="+setting)
+	}
 	stdout := &bounded{limit: maxAnswer}
 	err = a.Runner.Run(ctx, builder.Command{
 		Args:   append([]string{env.Python, "-s", insideDriver + "/" + DriverName}, args...),
