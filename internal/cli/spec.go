@@ -92,6 +92,9 @@ func (a *app) runSpec(ctx context.Context, o projectOptions, texts []string, out
 		return a.printJSON(list[0])
 	}
 	for _, w := range list {
+		for _, o := range w.Overrides {
+			a.say("%s: %s = %s (%s)", w.Name, o.Key, o.Text, o.At())
+		}
 		if w.Error == "" {
 			fmt.Fprintln(a.stdout, w.Spec)
 		}

@@ -25,6 +25,8 @@ type Written struct {
 	Target  string   `json:"target"`
 	Spec    string   `json:"spec"`    // path
 	Sources []string `json:"sources"` // paths: the archive, patches, and what else the spec names
+	// Overrides are what people say of the package, and where.
+	Overrides []plan.Override `json:"overrides,omitempty"`
 }
 
 // WriteSpec writes the spec of one package, its patches and its sources into dir, which
@@ -59,7 +61,7 @@ func (p *Pipeline) WriteSpec(ctx context.Context, req pep508.Requirement, dir st
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return none, err
 	}
-	w := Written{Name: b.name, Version: b.version, Target: p.cfg.Target.Name}
+	w := Written{Name: b.name, Version: b.version, Target: p.cfg.Target.Name, Overrides: p.overridesOf(b.name, b.version)}
 	w.Spec, w.Sources, err = b.spec.writeTo(dir, copyFile)
 	return w, err
 }
