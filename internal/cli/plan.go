@@ -161,6 +161,10 @@ func (a *app) printPlan(work *pipeline.Work, slots int) {
 			what += ": " + firstLine(n.Reason)
 		case plan.Reuse:
 			what += " " + n.Reason
+		case plan.Build:
+			if n.Rust != nil && n.Rust.String() != "" {
+				what += " (" + n.Rust.String() + ")"
+			}
 		}
 		rows = append(rows, []string{fmt.Sprint(work.Plan.Level(id)), n.Name, n.Version, use, what, took, rootText(n.Root)})
 	}

@@ -15,6 +15,7 @@ import (
 	"reqpm/internal/crates"
 	"reqpm/internal/filelock"
 	"reqpm/internal/index"
+	"reqpm/internal/plan"
 	"reqpm/internal/sdist"
 	"reqpm/internal/source"
 	"reqpm/internal/spec"
@@ -198,6 +199,18 @@ func (b *pkgBuild) crateFile() (sourceFile, bool) {
 		return sourceFile{}, false
 	}
 	return sourceFile{name: sdist.Stem(b.file.Filename) + "-crates.tar.gz", path: b.crates.path, sha256: b.crates.Archive}, true
+}
+
+// planRust is what the plan says of them.
+func (b *pkgBuild) planRust() *plan.Rust {
+	if b.crates == nil {
+		return nil
+	}
+	r := &plan.Rust{Linked: len(b.crates.Crates), MinVersion: b.record.Sdist.Rust.MinVersion}
+	if f, ok := b.crateFile(); ok {
+		r.Archive, r.SHA256 = f.name, f.sha256
+	}
+	return r
 }
 
 // specCrates is what the spec of b says of its crates.

@@ -76,6 +76,10 @@ func TestCratesAreASource(t *testing.T) {
 				t.Errorf("the spec lacks %q:\n%s", want, b.spec.text)
 			}
 		}
+		node := l.plan(t, "fast").Plan.Node(fast)
+		if node.Rust == nil || node.Rust.String() != "1 crate, Rust 1.74" || node.Rust.Archive != "fast-1.0-crates.tar.gz" || node.Rust.SHA256 != b.crates.Archive {
+			t.Errorf("the plan says %+v", node.Rust)
+		}
 		dir := t.TempDir()
 		if _, files, err := b.spec.materialise(dir); err != nil || !strings.Contains(strings.Join(files, " "), "/fast-1.0-crates.tar.gz") {
 			t.Errorf("sources %v, %v", files, err)

@@ -142,7 +142,7 @@ func (p *Pipeline) graph(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.Plan, 
 	var nodes []plan.Node
 	var edges []plan.Edge
 	for id, b := range builds {
-		n := plan.Node{ID: id, Name: b.name, Version: b.version, Runtime: b.runtime, Native: b.native().Any(), Decision: plan.Build, Root: b.rootIDs()}
+		n := plan.Node{ID: id, Name: b.name, Version: b.version, Runtime: b.runtime, Native: b.native().Any(), Rust: b.planRust(), Decision: plan.Build, Root: b.rootIDs()}
 		switch {
 		case b.err != nil:
 			n.Decision, n.Reason, n.Root = plan.Failed, b.err.Error(), nil

@@ -51,7 +51,8 @@ type Node struct {
 	Decision Decision `json:"decision"`
 	Reason   string   `json:"reason,omitempty"`
 	Native   bool     `json:"native"`
-	Seconds  float64  `json:"seconds"` // expected duration of the build; 0 for those that are not built
+	Rust     *Rust    `json:"rust,omitempty"` // nil when cargo builds nothing
+	Seconds  float64  `json:"seconds"`        // expected duration of the build; 0 for those that are not built
 	// Root is everything installed into this package's build root from the run's own
 	// repository: direct build requirements and what those need to run.
 	Root []ID `json:"root,omitempty"`
@@ -74,6 +75,32 @@ func (o Override) At() string {
 		return o.File
 	}
 	return fmt.Sprintf("%s:%d", o.File, o.Line)
+}
+
+// Rust is what cargo needs for a build.
+type Rust struct {
+	// Archive is the source that holds the crates, SHA256 its digest; "" when the sdist brings them.
+	Archive string `json:"archive,omitempty"`
+	SHA256  string `json:"sha256,omitempty"`
+	// Linked is how many crates become part of the package.
+	Linked int `json:"linked"`
+	// MinVersion is the oldest Rust that builds it, "" when nothing says so.
+	MinVersion string `json:"min_version,omitempty"`
+}
+
+// String is for people: "30 crates, Rust 1.74".
+func (r *Rust) String() string {
+	var words []string
+	switch {
+	case r.Linked == 1:
+		words = append(words, "1 crate")
+	case r.Linked > 1:
+		words = append(words, fmt.Sprintf("%d crates", r.Linked))
+	}
+	if r.MinVersion != "" {
+		words = append(words, "Rust "+r.MinVersion)
+	}
+	return strings.Join(words, ", ")
 }
 
 // Edge is one requirement: From needs To. From is "" for the user's own requirements.
