@@ -33,7 +33,7 @@ type Probe struct {
 }
 
 // Local describes the machine it runs on as a target named "local". It runs the system
-// Python, rpm and uname, each for at most ten seconds. A missing Python is a
+// Python, rpm and uname, each for at most a minute: a machine that builds is a busy one. A missing Python is a
 // *MissingToolError; a missing rpm is not an error (RPM.Version is then empty), since
 // resolving needs none.
 func Local(ctx context.Context) (Target, error) {
@@ -41,7 +41,7 @@ func Local(ctx context.Context) (Target, error) {
 }
 
 func run(ctx context.Context, argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/nonexistent"}
