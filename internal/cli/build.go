@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"regexp"
 
 	"github.com/spf13/cobra"
@@ -151,6 +152,25 @@ func (o *buildOptions) check() error {
 	return nil
 }
 
+// sayFindings tells what the log of a failed build shows, and what could be changed.
+func (a *app) sayFindings(o *pipeline.Outcome) {
+	for _, r := range o.Repairs {
+		a.say("         tried: %s", r)
+	}
+	for _, x := range o.Findings[:min(len(o.Findings), 2)] {
+		a.say("         %s: %s", x.Cause, x.Title)
+		for _, l := range x.Evidence[:min(len(x.Evidence), 4)] {
+			a.say("         %6d | %s", l.Number, l.Text)
+		}
+		for _, c := range x.Changes {
+			a.say("         change: %s", c)
+		}
+		for _, text := range x.Advice {
+			a.say("         or: %s", text)
+		}
+	}
+}
+
 func errorText(err error) string {
 	if err == nil {
 		return ""
@@ -173,6 +193,15 @@ func (a *app) printSummary(title string, s pipeline.Summary) {
 		a.say("failed   %s %s: %s", o.Name, o.Version, firstLine(o.Cause))
 		if o.Log != "" {
 			a.say("         log: %s", o.Log)
+		}
+		a.sayFindings(o)
+	}
+	for _, o := range append(s.Built, s.Reused...) {
+		for _, r := range o.Repairs {
+			a.say("repaired %s %s: %s", o.Name, o.Version, r)
+		}
+		if len(o.Repairs) > 0 {
+			a.say("         keep it: %s", filepath.Join(s.Logs, "overrides", o.Name+".toml"))
 		}
 	}
 	for _, o := range s.Blocked {

@@ -123,7 +123,7 @@ func printFinding(w io.Writer, x diagnose.Finding) {
 	for i, c := range x.Changes {
 		tried := ""
 		if i == 0 && x.Safe {
-			tried = " (safe)"
+			tried = " (reqpm build tries this by itself)"
 		}
 		fmt.Fprintf(w, "  change: %s%s\n", c, tried)
 	}

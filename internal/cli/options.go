@@ -51,7 +51,7 @@ type projectOptions struct {
 	toolEnvs                     []string
 	override                     []string
 	slots                        int
-	refresh                      bool
+	refresh, noRepair            bool
 	allowSource                  []string
 	distribution                 distributionOptions
 	timeout, idle                time.Duration
@@ -115,6 +115,7 @@ func (o *projectOptions) registerBuild(cmd *cobra.Command) {
 	f.DurationVar(&o.timeout, "timeout", 0, "longest time of one build (default 2h)")
 	f.DurationVar(&o.idle, "idle-timeout", 0, "longest silence of one build (default 30m)")
 	f.BoolVar(&o.refresh, "refresh", false, "build everything again, whatever the cache of builds has")
+	f.BoolVar(&o.noRepair, "no-repair", false, "leave a failed build at that; use nothing that earlier repairs learned")
 }
 
 // configFile is reqpm.toml but for what it says of packages and targets. Unknown keys are errors.
@@ -471,7 +472,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, Said: said,
 		Distribution: has,
 		StateDir:     state, Index: reader, Builder: b, Crates: crates.Cargo{Offline: o.offline}, Pool: pipeline.NewPool(cmp.Or(o.slots, runtime.NumCPU())),
-		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), Refresh: o.refresh,
+		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), Refresh: o.refresh, NoRepair: o.noRepair,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil
 }

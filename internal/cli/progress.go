@@ -115,6 +115,8 @@ func packageLine(e shown) string {
 		return "" // its end is the line
 	case pipeline.StateBuilt:
 		what += " in " + seconds(e.Seconds)
+	case pipeline.StateRetrying:
+		return fmt.Sprintf("retrying %s: %s", e.Name, e.Message)
 	case pipeline.StateFailed, pipeline.StateBlocked:
 		what += ": " + firstLine(e.Message)
 	}

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/diagnose"
 	"reqpm/internal/filelock"
 	"reqpm/internal/plan"
 )
@@ -40,14 +42,20 @@ type Outcome struct {
 	Target  string  `json:"target"`
 	State   string  `json:"state"` // built, reused, distribution, failed, blocked, waiting (cancelled before its turn)
 	Seconds float64 `json:"seconds"`
-	Cause   string  `json:"cause,omitempty"` // failed: why
+	Cause   string  `json:"message,omitempty"` // failed: why, for people
 	Log     string  `json:"log,omitempty"`
 	Root    string  `json:"root,omitempty"`  // blocked: the failed package it waits for
 	NEVRA   string  `json:"nevra,omitempty"` // distribution: its RPM
 	Runtime bool    `json:"runtime"`
+	// Why is the reason of a failure in one word that stays the same (package diagnose, or
+	// FailureWord), Findings what its log shows, Repairs what was changed about the build.
+	Why      diagnose.Cause     `json:"cause,omitempty"`
+	Findings []diagnose.Finding `json:"findings,omitempty"`
+	Repairs  []Repair           `json:"repairs,omitempty"`
 
-	built *Built
-	err   error
+	built  *Built
+	err    error
+	mended *mended // the failed package, planned again
 }
 
 // The states of an outcome.
@@ -73,7 +81,8 @@ type run struct {
 	done     atomic.Int64
 	running  int
 	results  chan finished
-	full     error // the disk is: nothing new is begun
+	full     error        // the disk is: nothing new is begun
+	graphMu  sync.RWMutex // work's graph may grow while builds run
 }
 
 type finished struct {
@@ -149,7 +158,9 @@ func (r *run) next() plan.ID {
 }
 
 func (r *run) outcome(id plan.ID, state string) *Outcome {
+	r.graphMu.RLock()
 	n := r.work.Plan.Node(id)
+	r.graphMu.RUnlock()
 	return &Outcome{Name: n.Name, Version: n.Version, Target: r.p.cfg.Target.Name, State: state, Runtime: n.Runtime}
 }
 
@@ -175,9 +186,11 @@ func (r *run) known(id plan.ID) *Outcome {
 
 // finish notes an outcome and lets go, or blocks, who waited for it.
 func (r *run) finish(id plan.ID, o *Outcome) {
-	if r.outcomes[id] != nil {
+	if r.outcomes[id] != nil || r.retry(id, o) {
 		return
 	}
+	r.p.explainFailure(o)
+	r.keepLearned(id, o)
 	r.outcomes[id] = o
 	r.done.Add(1)
 	r.left -= r.work.Plan.Node(id).Seconds
@@ -217,7 +230,7 @@ func (r *run) build(ctx, beginning context.Context, id plan.ID, rpms []string, s
 	if slot.wait(beginning) != nil {
 		return r.outcome(id, StateWaiting)
 	}
-	b := r.work.builds[id]
+	b := r.pkg(id)
 	started := time.Now()
 	unlock, err := r.p.lockKeyFor(ctx, beginning, b.key, slot)
 	if err != nil {
@@ -229,10 +242,10 @@ func (r *run) build(ctx, beginning context.Context, id plan.ID, rpms []string, s
 		o.built = cached
 		return o
 	}
-	r.p.report(Event{Event: "package", Stage: "build", Name: b.name, Version: b.version, State: "building", Done: int(r.done.Load()), Total: r.work.Plan.Len()})
+	r.p.report(Event{Event: "package", Stage: "build", Name: b.name, Version: b.version, State: "building", Done: int(r.done.Load()), Total: r.total()})
 	built, err := r.attempt(ctx, b, rpms)
 	if err != nil {
-		return r.failed(ctx, id, err, started)
+		return r.repair(ctx, id, err, r.failed(ctx, id, err, started))
 	}
 	o := r.outcome(id, StateBuilt)
 	o.built, o.Seconds = built, time.Since(started).Seconds()
@@ -257,7 +270,8 @@ func (r *run) failed(ctx context.Context, id plan.ID, err error, started time.Ti
 // compiled where the spec said noarch, or the other way round: only a build knows.
 func (r *run) attempt(ctx context.Context, b *pkgBuild, rpms []string) (*Built, error) {
 	for try := 1; ; try++ {
-		built, err := r.buildOnce(ctx, b, rpms, try)
+		b.attempts++
+		built, err := r.buildOnce(ctx, b, rpms, b.attempts)
 		flip, ok := errors.AsType[*archError](err)
 		if !ok || try > 1 {
 			return built, err

@@ -44,7 +44,10 @@ type pkgBuild struct {
 	cached  *Built
 	set     bool // the package that requires the whole locked set
 	project *Project
-	reused  []distro.Package // of the distribution: nothing to build, no archive, no spec
+	// repairs are what was changed after it failed, attempts how often it was built in this run.
+	repairs  []Repair
+	attempts int
+	reused   []distro.Package // of the distribution: nothing to build, no archive, no spec
 }
 
 // gather finds, from the lock on, everything that must be built: the locked
@@ -164,6 +167,9 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	system := g.p.buildSystem(b.name, b.record)
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {
+		if g.p.mendPlanned(ctx, b, err) {
+			return g.ownFacts(ctx, b)
+		}
 		noBase := g.rootless && errors.Is(err, errBase)
 		if ctx.Err() != nil || fatal(err) && !noBase || errors.As(err, new(*solve.Conflict)) {
 			return err
@@ -174,6 +180,9 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	backend := hook
 	b.requires = append(slices.Clone(system), backend...)
 	if b.root, err = g.p.hooks.solveTools(ctx, b.requires); err != nil {
+		if g.p.mendPlanned(ctx, b, err) {
+			return g.ownFacts(ctx, b)
+		}
 		return offerWaysOut(err)
 	}
 	b.edges = buildEdges(b.id, b.root, system, backend)

@@ -28,6 +28,7 @@ type workshop struct {
 	mu    sync.Mutex
 	asked []string // packages whose backend was asked, in order
 	rpms  map[string][]byte
+	wants []unmetNeed // builds that fail for want of something
 }
 
 func newWorkshop(t *testing.T, slots int) *workshop {
@@ -86,6 +87,9 @@ type workshopBase struct {
 }
 
 func (b *workshopBase) Build(ctx context.Context, job builder.Job) (builder.Result, error) {
+	if result, err := b.unmet(job); err != nil {
+		return result, err
+	}
 	result, err := b.Base.Build(ctx, job)
 	for _, file := range result.RPMs {
 		if err := os.WriteFile(file, b.w.rpm(job.Name), 0o644); err != nil {

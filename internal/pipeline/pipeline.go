@@ -67,6 +67,9 @@ type Config struct {
 	Distribution DistributionConfig
 	// Limits of each build.
 	Limits builder.Limits
+	// NoRepair leaves a failed build at that: nothing is changed and tried again, and nothing that earlier
+	// runs learned is used.
+	NoRepair bool
 	// Refresh ignores the cache of builds: everything is built again.
 	Refresh bool
 	// Keep is an earlier lock of the target: its versions and commits are taken again where they
@@ -94,7 +97,8 @@ type Pipeline struct {
 	hooks *hooks
 	from  *candidates
 
-	words override.Set // what people say of packages, the project's files included
+	words   override.Set // what people say of packages, the project's files included
+	learned learnedLayers
 
 	distribution distributionAnswer
 
@@ -145,6 +149,7 @@ func New(cfg Config) (*Pipeline, error) {
 	p.history = openHistory(p.paths.history())
 	p.history.tmp = p.paths.tmp()
 	p.heed(override.Set{})
+	p.recall()
 	return p, nil
 }
 
@@ -169,7 +174,7 @@ type Event struct {
 	Target  string    `json:"target,omitempty"`
 	Name    string    `json:"name,omitempty"`
 	Version string    `json:"version,omitempty"`
-	State   string    `json:"state,omitempty"` // for packages: building, built, reused, failed, blocked
+	State   string    `json:"state,omitempty"` // for packages: building, built, reused, retrying, failed, blocked
 	Phase   string    `json:"phase,omitempty"`
 	Message string    `json:"message,omitempty"`
 	Log     string    `json:"log,omitempty"`

@@ -55,13 +55,13 @@ func (p *Pipeline) heed(project override.Set) {
 
 // said is what people say of a package (PEP 503), without the patches that are for some versions.
 func (p *Pipeline) said(name string) override.Effective {
-	return p.words.For(name, pep440.Version{}, p.cfg.Target.Name)
+	return p.heard().For(name, pep440.Version{}, p.cfg.Target.Name)
 }
 
 // saidOf is said with the patches for one version.
 func (p *Pipeline) saidOf(name, version string) override.Effective {
 	v, _ := pep440.Parse(version) // versions of builds are parsed ones
-	return p.words.For(name, v, p.cfg.Target.Name)
+	return p.heard().For(name, v, p.cfg.Target.Name)
 }
 
 // saidVersions are the versions that people restrict, as constraints.

@@ -84,4 +84,9 @@ func FailureWord(err error) string {
 }
 
 // Word is why a build failed, "" where it did not.
-func (o *Outcome) Word() string { return FailureWord(o.err) }
+func (o *Outcome) Word() string {
+	if o.Why != "" {
+		return string(o.Why)
+	}
+	return FailureWord(o.err)
+}
