@@ -194,7 +194,7 @@ func TestBuilds(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, machine){
 			"OneFails": testOneFails, "Project": testProject, "Extras": testExtras, "Interrupt": testInterrupt, "Damaged": testDamaged,
-			"Killed": testKilled, "Direct": testDirect, "Together": testTogether, "Seldom": testSeldom, "Several": testSeveral,
+			"Killed": testKilled, "Direct": testDirect, "Together": testTogether, "Seldom": testSeldom, "Several": testSeveral, "BenchPackages": testBenchPackages,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
