@@ -86,8 +86,7 @@ func (d *smallDisk) free(t *testing.T) {
 // the same command goes on.
 func TestDiskFull(t *testing.T) {
 	need(t)
-	whole, _ := reference.get(t)
-	want := published(t, whole.state("state"))
+	beside(t)
 	tests := []struct {
 		name  string
 		when  func(event) bool
@@ -102,6 +101,11 @@ func TestDiskFull(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if !alone(t) {
+				return
+			}
+			whole, _ := reference.get(t)
+			want := published(t, whole.state("state"))
 			bed := freshBed(t)
 			disk := newSmallDisk(t, bed.state("state"), 96)
 			if tt.when == nil {

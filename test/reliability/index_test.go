@@ -9,10 +9,14 @@ import (
 // The index goes away in the middle and comes back.
 func TestIndexGoesAway(t *testing.T) {
 	need(t)
-	whole, _ := reference.get(t)
-	bed := freshBed(t)
+	beside(t)
 	for _, requests := range []int64{1, 6, 12} {
 		t.Run(fmt.Sprint("after ", requests, " requests"), func(t *testing.T) {
+			if !alone(t) {
+				return
+			}
+			whole, _ := reference.get(t)
+			bed := freshBed(t)
 			g := bed.newGate(t, requests)
 			state := fmt.Sprint("state", requests)
 			r := bed.build(t, state, "--index-url", g.url())

@@ -25,6 +25,9 @@ type killing struct {
 // and the repository ends as if nothing had happened.
 func TestKilled(t *testing.T) {
 	need(t)
+	if !alone(t) {
+		return
+	}
 	kills := 6
 	if n, err := strconv.Atoi(os.Getenv("REQPM_KILLS")); err == nil && n > 0 {
 		kills = n

@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "become a subreaper:", err)
 		os.Exit(1)
 	}
+	if err := sideBySide(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	reference.remove()
 	os.Exit(code)
@@ -59,7 +63,8 @@ func need(t *testing.T) {
 	}
 }
 
-// reference is the state directory that nobody ever killed, made at the first need.
+// reference is the state directory that nobody ever killed, made at the first need, once for the
+// processes of all tests. They read it and no more.
 var reference undisturbed
 
 type undisturbed struct {
@@ -72,6 +77,13 @@ type undisturbed struct {
 func (u *undisturbed) get(t *testing.T) (*bed, result) {
 	t.Helper()
 	u.once.Do(func() {
+		if os.Getenv(beAlone) != "" {
+			var err error
+			if u.bed, u.run, err = fromParent(); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
 		dir, err := os.MkdirTemp("", "reqpm-rel-")
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +98,7 @@ func (u *undisturbed) get(t *testing.T) (*bed, result) {
 }
 
 func (u *undisturbed) remove() {
-	if u.bed != nil {
+	if u.bed != nil && os.Getenv(beAlone) == "" {
 		os.RemoveAll(u.bed.dir)
 	}
 }

@@ -13,8 +13,7 @@ func building(e event) bool {
 // Ctrl-C, and what systemd sends: 130 soon, nothing left, and the same command goes on.
 func TestStopped(t *testing.T) {
 	need(t)
-	whole, _ := reference.get(t)
-	want := published(t, whole.state("state"))
+	beside(t)
 	tests := []struct {
 		name   string
 		signal syscall.Signal
@@ -26,10 +25,15 @@ func TestStopped(t *testing.T) {
 		{"SIGTERM while publishing", syscall.SIGTERM, func(e event) bool { return e.Stage == "publish" }},
 		{"SIGINT in the proof", syscall.SIGINT, func(e event) bool { return e.Stage == "verify" }},
 	}
-	bed := freshBed(t)
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			state := "state" + string(rune('a'+i))
+			if !alone(t) {
+				return
+			}
+			whole, _ := reference.get(t)
+			want := published(t, whole.state("state"))
+			bed := freshBed(t)
+			const state = "state"
 			p := start(t, bed.command(state))
 			if !p.until(tt.when) {
 				t.Fatal("it ended before: ", p.wait(t).why())
@@ -60,6 +64,9 @@ func TestStopped(t *testing.T) {
 // Two processes on one state directory: each package is built once, by either.
 func TestTwoAtOnce(t *testing.T) {
 	need(t)
+	if !alone(t) {
+		return
+	}
 	whole, _ := reference.get(t)
 	bed := freshBed(t)
 	first, second := start(t, bed.command("state")), start(t, bed.command("state"))
