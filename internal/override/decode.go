@@ -350,8 +350,7 @@ func (d *decoder) patches(n *tomltree.Node) {
 		if item.Line == 0 {
 			item.Line = n.Line
 		}
-		p := Patch{Strip: defaultStrip}
-		ok := true
+		p, ok := Patch{Strip: defaultStrip}, false
 		switch {
 		case item.IsString():
 			p.File, ok = d.named("patches", item)
@@ -381,7 +380,7 @@ func (d *decoder) patch(n *tomltree.Node) (p Patch, ok bool) {
 	ok = true
 	for _, key := range n.Keys {
 		v := n.Table[key]
-		good := true
+		var good bool
 		switch key {
 		case "file":
 			p.File, good = d.named("patches.file", v)
@@ -394,7 +393,6 @@ func (d *decoder) patch(n *tomltree.Node) (p Patch, ok bool) {
 		case "versions":
 			p.Versions, good = d.specifiers("patches.versions", v)
 		default:
-			good = false
 			d.unknown(v, "patches."+key, key, []string{"file", "strip", "versions"})
 		}
 		ok = ok && good

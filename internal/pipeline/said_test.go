@@ -99,10 +99,11 @@ func TestPatchTextChangesTheKey(t *testing.T) {
 		_, work := saidPlan(t, say(t, "overrides/app.toml", "patches = ['fix.patch']\n", "overrides/fix.patch", patch))
 		return work.builds["app==1"].key
 	}
-	if with(saidPatch) == with(saidPatch+"+c\n") {
+	first, again, other := with(saidPatch), with(saidPatch), with(saidPatch+"+c\n")
+	if first == other {
 		t.Error("two patches, one key")
 	}
-	if with(saidPatch) != with(saidPatch) {
+	if first != again {
 		t.Error("one patch, two keys")
 	}
 }
