@@ -149,7 +149,7 @@ func hostRepos(root fs.FS) ([]Repo, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := readRepos(f)
+		found, err := ReadRepos(f)
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("/%s: %w", name, err)

@@ -55,9 +55,9 @@ func (r Repo) String() string {
 // maxRepoFile bounds one .repo file read from the host.
 const maxRepoFile = 1 << 20
 
-// readRepos reads the enabled repositories of one .repo file. The format is the INI
+// ReadRepos reads the enabled repositories of one .repo file. The format is the INI
 // dialect of dnf.conf(5): an indented line continues the value above it.
-func readRepos(r io.Reader) ([]Repo, error) {
+func ReadRepos(r io.Reader) ([]Repo, error) {
 	var repos []Repo
 	var values map[string]string
 	var id, key string

@@ -397,7 +397,7 @@ func TestRepoString(t *testing.T) {
 	if got := r.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	back, err := readRepos(strings.NewReader(r.String()))
+	back, err := ReadRepos(strings.NewReader(r.String()))
 	if err != nil || !cmp.Equal(back, []Repo{r}) {
 		t.Errorf("read back %+v, %v", back, err)
 	}

@@ -77,3 +77,52 @@ func TestRemoteRepository(t *testing.T) {
 		t.Errorf("left in the result: %q", left)
 	}
 }
+
+// A target made of a configuration file of Mock's is built with it, and a changed file is another base.
+func TestOwnConfiguration(t *testing.T) {
+	m, err := Find()
+	if err != nil {
+		t.Skip("Mock cannot be used here: ", err)
+	}
+	tgt, err := testTarget()
+	if err != nil {
+		t.Skip(err)
+	}
+	conf, err := configuration{at: "/mnt"}.text(tgt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for p := dir; p != "/"; p = filepath.Dir(p) { // Mock's account reads it
+		if st, err := os.Stat(p); err == nil && st.Mode().Perm()&0o005 == 0 {
+			if err := os.Chmod(p, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tgt.Mock = write(t, dir+"/corp.cfg", conf)
+	tgt.Name, tgt.BasePackages, tgt.Repos = "corp", nil, nil
+	first, err := baseID(t.Context(), m, tgt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := baseID(t.Context(), m, tgt); err != nil || again != first {
+		t.Errorf("%s, then %s, %v: the same configuration has two bases", first, again, err)
+	}
+	write(t, tgt.Mock, conf+"config_opts['chroot_setup_cmd'] += ' zstd'\n")
+	if other, err := baseID(t.Context(), m, tgt); err != nil || other == first {
+		t.Errorf("%s, %v: another configuration has the same base", other, err)
+	}
+	b, err := New(Config{StateDir: t.TempDir(), Slots: 1, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := b.Open(t.Context(), tgt, func(s string) { t.Log(s) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := job(t, "corp", "", "type python3")
+	if _, err := base.Build(t.Context(), j); err != nil {
+		t.Fatalf("%v\n%s", err, logTail(j.ResultDir, "mock.log"))
+	}
+}

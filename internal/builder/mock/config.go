@@ -17,8 +17,13 @@ import (
 // planned; that is why the repository stands in the configuration.
 const ownRepoID = "reqpm-own"
 
-// ownConfig is the mock configuration file that t is made of; "" where we write one.
-func ownConfig(target.Target) string { return "" }
+// ownConfig is the mock configuration file that the user made t of; "" where we write one.
+func ownConfig(t target.Target) string {
+	if strings.HasPrefix(t.Mock, "/") {
+		return t.Mock
+	}
+	return ""
+}
 
 // configuration is what one call of Mock is told, beyond the target.
 type configuration struct {
@@ -32,16 +37,22 @@ type configuration struct {
 }
 
 // text is the configuration file: Python that assigns to config_opts (mock's site-defaults.cfg has
-// the names). A target with a mock configuration of its own includes it first.
+// the names). Where the user gave a mock configuration, it comes first and ours is laid over it.
 func (c configuration) text(t target.Target) (string, error) {
 	var b strings.Builder
 	set := func(key string, values ...string) {
 		fmt.Fprintf(&b, "config_opts%s = %s\n", key, strings.Join(values, ""))
 	}
 	text := func(s string) string { return strconv.QuoteToASCII(s) } // also a literal of Python
-	dnf := ""
+	dnf, theirs := "", ""
 	if own := ownConfig(t); own != "" {
-		fmt.Fprintf(&b, "include(%s)\n", text(own))
+		// Not by include(): Mock puts a file in another's place with re.sub, which eats its backslashes.
+		theirs = readSmall(own)
+		if theirs == "" {
+			return "", fmt.Errorf("mock configuration %s of target %s: not there, empty, or more than %d bytes", own, t.Name, maxSmall)
+		}
+		// Build backends are asked in the base root, so the stack's Python is part of it.
+		set("['chroot_additional_packages']", "list(config_opts['chroot_additional_packages'] or []) + [", text(t.Python.Executable), "]")
 		dnf = c.repos
 	} else {
 		arch := text(t.Arch)
@@ -115,7 +126,7 @@ func (c configuration) text(t target.Target) (string, error) {
 			return "", fmt.Errorf("mock configuration of %s: %q in a value would be a template of Mock's", t.Name, mark)
 		}
 	}
-	return b.String(), nil
+	return theirs + "\n" + b.String(), nil
 }
 
 // dnfMain is the head of dnf.conf, as in Mock's own templates for EL.

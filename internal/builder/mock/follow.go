@@ -59,7 +59,7 @@ func (f *follower) follow(ctx context.Context, l builder.Limits, cancel context.
 		case <-ctx.Done():
 			return
 		case <-end.C:
-			f.poll()
+			_ = f.poll() // for the phase; that it is over is known already
 			cancel(fmt.Errorf("not done after %s: %w", total, context.DeadlineExceeded))
 			return
 		case <-tick.C:

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,13 @@ func (b *Builder) open(ctx context.Context, m Mock, t target.Target, report func
 
 // baseID digests what the base consists of: Mock, the target, and the state of its repositories.
 func baseID(ctx context.Context, m Mock, t target.Target) (string, error) {
-	if len(t.Repos) == 0 || len(t.BasePackages) == 0 {
+	repos, own := t.Repos, ""
+	if path := ownConfig(t); path != "" {
+		var err error
+		if own, repos, err = m.expanded(ctx, path); err != nil {
+			return "", err
+		}
+	} else if len(t.Repos) == 0 || len(t.BasePackages) == 0 {
 		return "", fmt.Errorf("target %s has no repositories or no base packages", t.Name)
 	}
 	version, err := m.version(ctx)
@@ -77,8 +84,8 @@ func baseID(ctx context.Context, m Mock, t target.Target) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "mock %d %s %d %s\n", baseFormat, version, m.UID, text)
-	for _, repo := range t.Repos {
+	fmt.Fprintf(h, "mock %d %s %d %s %s\n", baseFormat, version, m.UID, text, own)
+	for _, repo := range repos {
 		md, err := dnf.State(ctx, repo, t)
 		if err != nil {
 			return "", fmt.Errorf("repository %s: %w", repo.ID, err)
@@ -88,17 +95,67 @@ func baseID(ctx context.Context, m Mock, t target.Target) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// expanded is what Mock makes of a configuration file, includes and templates resolved, and the
+// repositories that are enabled in it. The file is Python of the administrator's: Mock reads it as
+// its own account.
+func (m Mock) expanded(ctx context.Context, path string) (string, []target.Repo, error) {
+	out, err := m.ask(ctx, "-r", path, "--debug-config-expanded")
+	if err != nil {
+		return "", nil, err
+	}
+	var kept, conf strings.Builder
+	inConf := false
+	for line := range strings.Lines(out) {
+		if rest, ok := strings.CutPrefix(line, "config_opts['"); ok {
+			inConf = strings.HasPrefix(rest, "dnf.conf'") || strings.HasPrefix(rest, "yum.conf'")
+			if strings.HasPrefix(rest, "mock_run_uuid'") || strings.HasPrefix(rest, "config_paths'") {
+				continue // another one, or another order, each time
+			}
+			_, line, _ = strings.Cut(line, "] = ")
+			fmt.Fprintf(&kept, "%s", rest)
+		} else {
+			kept.WriteString(line)
+		}
+		if !inConf {
+			continue
+		}
+		for _, m := range pythonText.FindAllStringSubmatch(line, -1) {
+			conf.WriteString(pythonEscapes.Replace(m[1] + m[2]))
+		}
+	}
+	repos, err := target.ReadRepos(strings.NewReader(conf.String()))
+	if err == nil && len(repos) == 0 {
+		err = errors.New("it has no enabled repository")
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("mock configuration %s: %w", path, err)
+	}
+	return kept.String(), repos, nil
+}
+
+// pythonText is a literal as Python's pprint writes long texts: parts in quotes, one a line.
+var (
+	pythonText    = regexp.MustCompile(`'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"`)
+	pythonEscapes = strings.NewReplacer(`\n`, "\n", `\'`, "'", `\\`, `\`, `\t`, "\t")
+)
+
 // version is what Mock calls itself.
 func (m Mock) version(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, m.Program, "--version")
+	out, err := m.ask(ctx, "--version")
+	return strings.TrimSpace(out), err
+}
+
+// ask calls Mock for an answer on its standard output.
+func (m Mock) ask(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, m.Program, args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SUDO_UID=%d", m.UID), fmt.Sprintf("SUDO_GID=%d", m.GID))
 	errs := &rpmlog.Tail{Max: 4 << 10}
 	cmd.Stderr = errs
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("ask %s for its version: %w", m.Program, builder.AsExit(err, errs.String()))
+		return "", fmt.Errorf("%s %s: %w", m.Program, strings.Join(args, " "), builder.AsExit(err, errs.String()))
 	}
-	return strings.TrimSpace(string(out)), nil
+	return string(out), nil
 }
 
 // probe says inside the base what there is: rpm's version, Python's, then the packages.
