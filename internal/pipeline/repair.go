@@ -188,8 +188,39 @@ func (p *Pipeline) put(ctx context.Context, b *pkgBuild, c diagnose.Change, o *o
 		}
 		o.Env[name] = value
 		return true
+	case diagnose.DropHook:
+		patch, err := p.withoutHook(ctx, b, c.Value)
+		if err != nil {
+			p.cfg.Log.Info("a build hook cannot be left out", "package", b.id, "hook", c.Value, "why", err)
+			return false
+		}
+		o.Patches = append(o.Patches, patch)
+		return true
 	}
 	return false
+}
+
+// withoutHook makes the patch that leaves out a build hook of hatchling.
+func (p *Pipeline) withoutHook(ctx context.Context, b *pkgBuild, hook string) (override.Patch, error) {
+	var diff string
+	err := p.withSource(ctx, b.file, func(_, dir string) error {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		text, err := root.ReadFile("pyproject.toml")
+		if err != nil {
+			return err
+		}
+		diff, err = diagnose.WithoutHook(string(text), hook)
+		return err
+	})
+	if err != nil {
+		return override.Patch{}, err
+	}
+	name := fmt.Sprintf("%s-%s-without-%s.patch", b.name, b.version, strings.ToLower(hook))
+	return override.Patch{File: override.File{Name: name, Path: name, Text: []byte(diff), SHA256: textSHA256([]byte(diff))}, Strip: 1, Versions: "==" + b.version}, nil
 }
 
 // indexHas tells whether an index has a version that a requirement takes.
