@@ -93,6 +93,9 @@ func LocalFrom(ctx context.Context, p Probe) (Target, error) {
 	// Without the module (or with one that hides what the generator reads), pythondistdeps.py prints a traceback, rpm builds green and
 	// the package provides nothing; the spec then writes its dependencies itself.
 	_, err = p.Output(ctx, "/usr/bin/python3", "-I", "-c", "import packaging.requirements; from packaging.version import parse; parse('1')._version.release")
+	if exit, ok := errors.AsType[*exec.ExitError](err); errors.Is(err, context.DeadlineExceeded) || ok && exit.ExitCode() < 0 {
+		return Target{}, fmt.Errorf("look at this host: ask Python for packaging: %w", err) // no answer is not the answer no: specs would change
+	}
 	t.RPM.GeneratesRequires = err == nil
 	return t, ctx.Err()
 }
