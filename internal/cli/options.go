@@ -45,6 +45,7 @@ type projectOptions struct {
 	offline                      bool
 	excludeNewer, minAge         string
 	allowWheel, allowPure        []string
+	allowCompiled                []string
 	buildConstraints, dropBuild  []string
 	groups, env, constrain       []string
 	overrideDirs                 []string
@@ -85,7 +86,8 @@ func (o *projectOptions) register(cmd *cobra.Command) {
 	o.registerTargets(cmd)
 	o.registerIndex(cmd)
 	o.distribution.register(cmd)
-	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when it has no source distribution or needs itself to be built; repeatable")
+	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its pure wheel when it cannot be built from source; repeatable")
+	f.StringArrayVar(&o.allowCompiled, "allow-compiled-wheel", nil, "as --allow-wheel, also a wheel with compiled code; repeatable")
 	f.StringArrayVar(&o.allowPure, "allow-pure", nil, "accept NAME without the compiled parts its wheels have; repeatable")
 	f.StringArrayVar(&o.buildConstraints, "build-constraint", nil, "restrict a build tool, e.g. 'setuptools<80'; repeatable")
 	f.StringArrayVar(&o.dropBuild, "drop-build-requirement", nil, "leave NAME out of every build's requirements; repeatable")
@@ -472,7 +474,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 		Constraints: extra, Overrides: overrides, BuildConstraints: constraints, Said: said,
 		Distribution: has,
 		StateDir:     state, Index: reader, Builder: b, Crates: crates.Cargo{Offline: o.offline}, Pool: pipeline.NewPool(cmp.Or(o.slots, runtime.NumCPU())),
-		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), Refresh: o.refresh, NoRepair: o.noRepair,
+		Report: report, Log: a.logger(), AllowWheel: normalNames(o.allowWheel), AllowCompiledWheel: normalNames(o.allowCompiled), Refresh: o.refresh, NoRepair: o.noRepair,
 		Limits: builder.Limits{Total: o.timeout, Idle: o.idle}, Upgrade: normalNames(o.upgrade), Locked: o.locked,
 	}, nil
 }

@@ -38,7 +38,8 @@ output folder; for several targets these are in a folder of each target's name.
 	f := cmd.Flags()
 	o.registerTargets(cmd)
 	f.StringVarP(&out, "output", "o", ".", "folder to write to; made when absent")
-	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its wheel when there is no source distribution; repeatable")
+	f.StringArrayVar(&o.allowWheel, "allow-wheel", nil, "package NAME from its pure wheel when it cannot be built from source; repeatable")
+	f.StringArrayVar(&o.allowCompiled, "allow-compiled-wheel", nil, "as --allow-wheel, also a wheel with compiled code; repeatable")
 	o.registerSaid(cmd)
 	o.registerIndex(cmd)
 	return cmd

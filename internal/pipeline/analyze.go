@@ -219,6 +219,9 @@ func (p *Pipeline) projectArchive(ctx context.Context, checkout source.Checkout,
 	}
 	defer os.RemoveAll(dir)
 	tar := filepath.Join(dir, stem+".tar.gz")
+	if checkout.Written, err = versionFiles(checkout.Dir, name, version); err != nil {
+		return index.File{}, err
+	}
 	sum, err := source.SourceTar(ctx, checkout, strings.ReplaceAll(name, "-", "_"), version.String(), tar)
 	if err != nil {
 		return index.File{}, fmt.Errorf("archive the project: %w", err)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"reqpm/internal/backend"
 	"reqpm/internal/builder"
 	"reqpm/internal/crates"
 	"reqpm/internal/distro"
@@ -35,6 +37,8 @@ type pkgBuild struct {
 	requires []pep508.Requirement // direct build requirements, markers true
 	root     solve.Solution
 	edges    []plan.Edge
+	patch    *backend.Patch // with which the build backend chosen builds it; nil: none is needed
+	why      string         // it is taken from a wheel although it has a source; or what the patch is for
 	// overridden names requirements of meta that stand in place of the archive's own.
 	overridden []string
 	err        error // it cannot be built, and this is why
@@ -161,10 +165,20 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 			g.p.warn("plan", fmt.Sprintf("%s: its wheel and its source distribution do not say the same, and the wheel counts: %s", b.id, how))
 		}
 	}
+	fit, err := g.p.hooks.fit(ctx, b.file, b.record)
+	if err != nil {
+		if g.p.mendPlanned(ctx, b, err) {
+			return g.ownFacts(ctx, b)
+		}
+		return g.p.lastResort(b, err)
+	}
+	system := fit.requires
+	if b.patch = fit.patch; b.patch != nil {
+		b.why = strings.Join(b.patch.Why, "; ")
+	}
 	if b.crates, err = g.p.vendor(ctx, string(b.id), b.file, b.record); err != nil {
 		return err
 	}
-	system := g.p.buildSystem(b.name, b.record)
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {
 		if g.p.mendPlanned(ctx, b, err) {
@@ -183,7 +197,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 		if g.p.mendPlanned(ctx, b, err) {
 			return g.ownFacts(ctx, b)
 		}
-		return offerWaysOut(err)
+		return g.p.lastResort(b, err)
 	}
 	b.edges = buildEdges(b.id, b.root, system, backend)
 	return nil
@@ -217,8 +231,12 @@ func (g *gather) addTool(ctx context.Context, tool solve.Chosen) error {
 	if err != nil {
 		return err
 	}
-	if file.Kind == index.Wheel && !slices.Contains(g.p.cfg.AllowWheel, tool.Name) {
-		return &NoSourceError{[]string{tool.Name + " " + tool.Version.String()}}
+	if file.Kind == index.Wheel && !g.p.cfg.wheelAllowed(tool.Name, file.Wheel) {
+		refused := &NoSourceError{Packages: []string{tool.Name + " " + tool.Version.String()}}
+		if !pureTags(file.Wheel) {
+			refused.Compiled = refused.Packages
+		}
+		return refused
 	}
 	meta, err := g.p.from.Metadata(ctx, tool.Name, tool.Version)
 	if err != nil {

@@ -86,7 +86,6 @@ func (page *projectPage) load(ctx context.Context, p *Pipeline, name string) {
 	page.mu.Lock()
 	page.project = project
 	page.mu.Unlock()
-	allowed := slices.Contains(p.cfg.AllowWheel, name)
 	fits := map[*index.WheelTags]bool{} // a project has some dozen sets of tags for thousands of wheels
 	for _, r := range project.Releases() {
 		candidate, ok := candidateOf(r.Version, r.Briefs(), func(tags *index.WheelTags) bool {
@@ -96,17 +95,16 @@ func (page *projectPage) load(ctx context.Context, p *Pipeline, name string) {
 				fits[tags] = fit
 			}
 			return fit
-		})
+		}, func(tags *index.WheelTags) bool { return p.cfg.wheelAllowed(name, *tags) })
 		if ok {
-			candidate.NoSource = candidate.NoSource && !allowed
 			page.list = append(page.list, candidate)
 		}
 	}
 }
 
 // candidateOf decides whether a version can be had for the target at all: from its sdist, or
-// from a wheel that fits. As pip does, a version counts as yanked when all its files are.
-func candidateOf(v pep440.Version, files iter.Seq[index.Brief], fits func(*index.WheelTags) bool) (solve.Candidate, bool) {
+// from a wheel that fits, which counts like a source where it is allowed. As pip does, a version counts as yanked when all its files are.
+func candidateOf(v pep440.Version, files iter.Seq[index.Brief], fits, allowed func(*index.WheelTags) bool) (solve.Candidate, bool) {
 	c := solve.Candidate{Version: v, Yanked: true, NoSource: true}
 	usable := false
 	for f := range files {
@@ -118,7 +116,7 @@ func candidateOf(v pep440.Version, files iter.Seq[index.Brief], fits func(*index
 		}
 		usable = true
 		c.Yanked = c.Yanked && f.Yanked
-		c.NoSource = c.NoSource && f.Kind != index.SDist
+		c.NoSource = c.NoSource && f.Kind != index.SDist && !allowed(f.Wheel)
 	}
 	return c, usable
 }

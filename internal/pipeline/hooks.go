@@ -31,7 +31,8 @@ type hooks struct {
 	mu     sync.Mutex
 	solved map[string]*solvedTools
 	envs   map[string]*hookEnv
-	slots  chan struct{} // running backends is bound by the processors
+	fits   map[string]*fitting // by archive
+	slots  chan struct{}       // running backends is bound by the processors
 }
 
 type solvedTools struct {
@@ -49,7 +50,7 @@ type hookEnv struct {
 func newHooks(p *Pipeline, from *candidates) *hooks {
 	return &hooks{
 		p: p, from: from,
-		solved: map[string]*solvedTools{}, envs: map[string]*hookEnv{},
+		solved: map[string]*solvedTools{}, envs: map[string]*hookEnv{}, fits: map[string]*fitting{},
 		slots: p.cfg.Pool.questions,
 	}
 }
@@ -236,11 +237,11 @@ func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistReco
 // answers; site is where that lies.
 func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	ask func(a *sdist.Asker, ctx context.Context, dir string, env sdist.HookEnv) ([]pep508.Requirement, error)) (reqs []pep508.Requirement, site string, err error) {
-	tools, err := h.solveTools(ctx, h.p.buildSystem(f.Name, record))
+	fit, err := h.fit(ctx, f, record)
 	if err != nil {
 		return nil, "", err
 	}
-	if site, err = h.env(ctx, tools); err != nil {
+	if site, err = h.env(ctx, fit.tools); err != nil {
 		return nil, "", err
 	}
 	base, err := h.p.openBase(ctx)
@@ -251,6 +252,9 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	if record.Sdist.Native.Rust {
 		key = append(key, noRustup) // answers without it name an installer of Rust
 	}
+	if fit.patch != nil {
+		key = append(key, fit.key())
+	}
 	path := filepath.Join(h.p.paths.facts(), "hooks", digest(key)+".json")
 	var answer asked
 	if ok, err := readJSON(path, &answer); err != nil {
@@ -259,7 +263,7 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 		reqs, err := parseAll(answer.Requires)
 		return reqs, site, err
 	}
-	err = h.inSource(ctx, f, func(dir string) error {
+	err = h.inSource(ctx, f, fit, func(dir string) error {
 		reqs, err = ask(h.asker(base), ctx, dir, h.hookEnv(site, f))
 		return err
 	})
@@ -289,7 +293,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 	if err != nil {
 		return nil, err
 	}
-	env, err := h.widen(ctx, f, record, h.p.active(h.p.askedBuild(f.Name, extra)))
+	env, fit, err := h.widen(ctx, f, record, h.p.active(h.p.askedBuild(f.Name, extra)))
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +304,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 	if err != nil {
 		return nil, err
 	}
-	err = h.inSource(ctx, f, func(dir string) error {
+	err = h.inSource(ctx, f, fit, func(dir string) error {
 		raw, err = h.asker(base).Metadata(ctx, dir, env)
 		return err
 	})
@@ -308,13 +312,17 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 }
 
 // widen makes the environment that also holds what the backend asked for.
-func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, extra []pep508.Requirement) (sdist.HookEnv, error) {
-	tools, err := h.solveTools(ctx, append(h.p.buildSystem(f.Name, record), extra...))
+func (h *hooks) widen(ctx context.Context, f index.File, record sdistRecord, extra []pep508.Requirement) (sdist.HookEnv, fitted, error) {
+	fit, err := h.fit(ctx, f, record)
 	if err != nil {
-		return sdist.HookEnv{}, err
+		return sdist.HookEnv{}, fit, err
+	}
+	tools, err := h.solveTools(ctx, append(slices.Clone(fit.requires), extra...))
+	if err != nil {
+		return sdist.HookEnv{}, fit, err
 	}
 	site, err := h.env(ctx, tools)
-	return h.hookEnv(site, f), err
+	return h.hookEnv(site, f), fit, err
 }
 
 func (h *hooks) hookEnv(site string, f index.File) sdist.HookEnv {
@@ -324,15 +332,20 @@ func (h *hooks) hookEnv(site string, f index.File) sdist.HookEnv {
 // noRustup tells maturin not to ask for an installer of Rust where it sees no cargo: a build has the target's.
 const noRustup = "MATURIN_NO_INSTALL_RUST=1"
 
-// inSource unpacks f and runs use on it while holding a slot.
-func (h *hooks) inSource(ctx context.Context, f index.File, use func(dir string) error) error {
+// inSource unpacks f, patches it to fit, and runs use on it while holding a slot.
+func (h *hooks) inSource(ctx context.Context, f index.File, fit fitted, use func(dir string) error) error {
 	select {
 	case h.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-h.slots }()
-	return h.p.withSource(ctx, f, func(_, dir string) error { return use(dir) })
+	return h.p.withSource(ctx, f, func(_, dir string) error {
+		if err := fit.apply(dir); err != nil {
+			return err
+		}
+		return use(dir)
+	})
 }
 
 // askMetadata is hookMetadata's way to a backend.
@@ -358,7 +371,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	env, err := h.widen(ctx, f, record, extra)
+	env, fit, err := h.widen(ctx, f, record, extra)
 	if err != nil {
 		return "", err
 	}
@@ -371,7 +384,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 		return "", err
 	}
 	defer removeTree(scratch)
-	err = h.inSource(ctx, f, func(dir string) error {
+	err = h.inSource(ctx, f, fit, func(dir string) error {
 		return h.asker(base).Wheel(ctx, dir, env, scratch)
 	})
 	if err != nil {

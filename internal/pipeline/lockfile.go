@@ -302,7 +302,7 @@ func (p *Pipeline) lockedDecision(name string, f index.File) lockfile.Decision {
 	switch {
 	case f.Kind != index.Wheel:
 		return lockfile.Build
-	case slices.Contains(p.cfg.AllowWheel, name):
+	case p.cfg.wheelAllowed(name, f.Wheel):
 		return lockfile.AllowWheel
 	}
 	return lockfile.NoSource
@@ -354,11 +354,11 @@ func (p *Pipeline) lockRoots(ctx context.Context, b *pkgBuild, roots map[string]
 	if b.file.Kind == index.Wheel || b.reused != nil {
 		return nil
 	}
-	system := p.buildSystem(b.name, b.record)
-	asked, err := p.hooks.solveTools(ctx, system)
+	fit, err := p.hooks.fit(ctx, b.file, b.record)
 	if err != nil {
 		return err
 	}
+	system, asked := fit.requires, fit.tools
 	for _, q := range []struct {
 		requires []string
 		solution solve.Solution

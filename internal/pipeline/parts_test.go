@@ -99,14 +99,14 @@ func TestCandidateOf(t *testing.T) {
 		{"one file yanked", []index.Brief{source, yanked(wheel)}, true, false, false},
 		{"all files yanked", []index.Brief{yanked(source), yanked(wheel)}, true, true, false},
 	} {
-		c, ok := candidateOf(pep440.Version{}, slices.Values(test.files), fits)
+		c, ok := candidateOf(pep440.Version{}, slices.Values(test.files), fits, func(*index.WheelTags) bool { return false })
 		if ok != test.usable || c.Yanked != test.yanked || c.NoSource != test.noSource {
 			t.Errorf("%s: usable %v, %+v", test.name, ok, c)
 		}
 	}
 	python := source
 	python.RequiresPython = ">=3.9"
-	if c, _ := candidateOf(pep440.Version{}, slices.Values([]index.Brief{wheel, python}), fits); c.RequiresPython != ">=3.9" {
+	if c, _ := candidateOf(pep440.Version{}, slices.Values([]index.Brief{wheel, python}), fits, nil); c.RequiresPython != ">=3.9" {
 		t.Errorf("the sdist's Requires-Python does not win: %q", c.RequiresPython)
 	}
 }

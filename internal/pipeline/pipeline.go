@@ -54,6 +54,9 @@ type Config struct {
 	// Said is what people say of packages beside the project's own files: the user's, and the command
 	// line.
 	Said override.Set
+	// AllowCompiledWheel names packages (PEP 503) that may be packaged from a wheel with compiled code,
+	// too: nobody here compiled it, and it may bring libraries of its own.
+	AllowCompiledWheel []string
 	// Constraints restrict versions of the set beside those that the project's files give.
 	Constraints []pep508.Requirement
 	// Overrides count in place of every other requirement on their names, whoever makes it.

@@ -114,7 +114,7 @@ func (p *Pipeline) breakLoops(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.P
 		if !ok {
 			return ordered, err
 		}
-		if slices.ContainsFunc(cycle.Loop, func(id plan.ID) bool { return p.takeWheel(builds[id]) }) {
+		if slices.ContainsFunc(cycle.Loop, func(id plan.ID) bool { return p.takeWheel(builds[id], "it needs itself to be built") }) {
 			continue
 		}
 		for _, id := range cycle.Loop {
@@ -124,16 +124,19 @@ func (p *Pipeline) breakLoops(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.P
 }
 
 // takeWheel turns a build into the unpacking of a wheel, where that is allowed and there is one.
-func (p *Pipeline) takeWheel(b *pkgBuild) bool {
-	if !slices.Contains(p.cfg.AllowWheel, b.name) {
+func (p *Pipeline) takeWheel(b *pkgBuild, why string) bool {
+	wheels := slices.DeleteFunc(slices.Clone(b.all), func(f index.File) bool {
+		return f.Kind != index.Wheel || !p.cfg.wheelAllowed(b.name, f.Wheel)
+	})
+	if len(wheels) == 0 {
 		return false
 	}
-	wheels := slices.DeleteFunc(slices.Clone(b.all), func(f index.File) bool { return f.Kind != index.Wheel })
 	f, err := p.artifact(b.name, wheels)
 	if err != nil {
 		return false
 	}
 	b.file, b.root, b.requires, b.edges, b.record, b.crates = f, solve.Solution{}, nil, nil, sdistRecord{}, nil
+	b.patch, b.why = nil, why
 	return true
 }
 
@@ -150,6 +153,8 @@ func (p *Pipeline) graph(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.Plan, 
 			n.Decision, n.Reason = plan.Reuse, reusedReason(b.reused)
 		case b.cached != nil:
 			n.Decision, n.Reason = plan.Cached, "built "+b.cached.Finished.Format("2006-01-02 15:04")
+		default:
+			n.Reason = b.reason()
 		}
 		n.Overrides = p.overridesOf(b.name, b.version)
 		n.Seconds = p.history.expect(b.name, b.native(), n.Decision)

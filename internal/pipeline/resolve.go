@@ -77,6 +77,7 @@ type RequiredBy struct {
 // distribution of them.
 type NoSourceError struct {
 	Packages []string // "name version"
+	Compiled []string // those of Packages whose wheels hold compiled code
 }
 
 func (e *NoSourceError) Error() string {
@@ -84,6 +85,10 @@ func (e *NoSourceError) Error() string {
 	fmt.Fprintf(&b, "the index has no source distribution of %s", strings.Join(e.Packages, ", "))
 	for _, pkg := range e.Packages {
 		name, _, _ := strings.Cut(pkg, " ")
+		if slices.Contains(e.Compiled, pkg) {
+			fmt.Fprintf(&b, "\n  --allow-compiled-wheel %s  packages it from its wheel instead: code that nobody here compiled", name)
+			continue
+		}
 		fmt.Fprintf(&b, "\n  --allow-wheel %s  packages it from its wheel instead (not built from source)", name)
 	}
 	return b.String()
@@ -347,14 +352,17 @@ func (p *Pipeline) artifact(name string, files []index.File) (index.File, error)
 
 // CheckSources refuses packages that could only come from a wheel nobody allowed.
 func (p *Pipeline) CheckSources(lock *Lock) error {
-	var missing []string
+	var missing, compiled []string
 	for _, pkg := range lock.Packages {
-		if pkg.file.Kind == index.Wheel && !slices.Contains(p.cfg.AllowWheel, pkg.Name) {
+		if pkg.file.Kind == index.Wheel && !p.cfg.wheelAllowed(pkg.Name, pkg.file.Wheel) {
 			missing = append(missing, pkg.Name+" "+pkg.Version)
+			if !pureTags(pkg.file.Wheel) {
+				compiled = append(compiled, pkg.Name+" "+pkg.Version)
+			}
 		}
 	}
 	if len(missing) > 0 {
-		return &NoSourceError{missing}
+		return &NoSourceError{missing, compiled}
 	}
 	return nil
 }

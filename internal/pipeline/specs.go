@@ -164,6 +164,9 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	if f, ok := b.crateFile(); ok {
 		b.spec.sources = append(b.spec.sources, f)
 	}
+	if patch, ok := b.backendPatch(); ok && slices.Contains(out.Sources, patch.name) {
+		b.spec.sources = append(b.spec.sources, patch)
+	}
 	for _, patch := range p.saidPatches(b) {
 		if slices.Contains(out.Sources, patch.name) {
 			b.spec.sources = append(b.spec.sources, patch)
@@ -221,6 +224,9 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 		}
 	}
 	p.saySpec(&in, b)
+	if patch, ok := b.backendPatch(); ok {
+		in.Patches, in.PatchWhy = append([]string{patch.name}, in.Patches...), b.why
+	}
 	for _, name := range b.extras {
 		in.Extras = append(in.Extras, spec.Extra{Name: name, Requires: extraRequirements(b.meta, name, t)})
 	}
@@ -234,7 +240,7 @@ func (p *Pipeline) fromWheel(in *spec.Input, b *pkgBuild, archive string) error 
 		return err
 	}
 	pure := wheel.Pure && !wheel.Native
-	in.Wheel, in.Noarch = true, &pure
+	in.Wheel, in.Noarch, in.WheelWhy, in.Patches = true, &pure, b.why, nil
 	in.Facts = sdist.Facts{Archive: b.file.Filename, TopDir: b.name + "-" + b.version}
 	in.SHA256, in.License = b.file.SHA256, ""
 	return nil

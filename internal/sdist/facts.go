@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"reqpm/internal/backend"
 	"reqpm/internal/metadata"
 	"reqpm/internal/pep508"
 )
@@ -33,7 +34,9 @@ type Facts struct {
 	LicenseFiles                                        []string // at the top: LICEN[CS]E*, COPYING*, NOTICE*, AUTHORS*; and what PKG-INFO names. Slash-separated, sorted
 	Native                                              Native
 	Rust                                                *Rust // nil when nothing is built by cargo
-	SCM                                                 bool  // version comes from setuptools-scm, hatch-vcs, pbr, versioneer or kin
+	// Features are those of its metadata that old build backends cannot read.
+	Features []backend.Feature
+	SCM      bool // version comes from setuptools-scm, hatch-vcs, pbr, versioneer or kin
 	// Problems are things found wrong that do not hinder a build, for people: a PKG-INFO
 	// that does not parse, a licence file that is named and missing.
 	Problems []string
@@ -74,6 +77,7 @@ func Read(dir, archive string) (Facts, error) {
 		return Facts{}, fmt.Errorf("read source tree of %s: %w", f.Archive, err)
 	}
 	f.Declared = readDeclared(project.Project)
+	f.Features = backend.Uses(project.Project)
 	if err := f.applyPyproject(project); err != nil {
 		return Facts{}, fmt.Errorf("read source tree of %s: %w", f.Archive, err)
 	}

@@ -62,14 +62,17 @@ type Policy struct {
 
 // Checkout is the tree of one commit, or a copy of a work tree. Immutable.
 type Checkout struct {
-	Dir        string    `json:"-"`           // absolute; holds no .git
-	URL        string    `json:"url"`         // canonical
-	Commit     string    `json:"commit"`      // 40 or 64 hex digits; with "-dirty" for a changed work tree; "tree-DIGEST" for a plain directory
-	Ref        string    `json:"ref"`         // the branch or tag it came from, or the commit id asked for
-	Describe   string    `json:"describe"`    // nearest tag as git describe --tags prints it; "" when there is none
-	CommitTime time.Time `json:"commit_time"` // of the commit; for a changed work tree the newest file's
-	Warnings   []string  `json:"warnings,omitempty"`
-	Tree       string    `json:"tree"` // digest of names, modes and contents
+	Dir    string `json:"-"`      // absolute; holds no .git
+	URL    string `json:"url"`    // canonical
+	Commit string `json:"commit"` // 40 or 64 hex digits; with "-dirty" for a changed work tree; "tree-DIGEST" for a plain directory
+	Ref    string `json:"ref"`    // the branch or tag it came from, or the commit id asked for
+	// Written are files that an archive of the checkout has in place of, or beside, those of Dir: what
+	// only the repository could tell (SourceTar). By slash-separated path.
+	Written    map[string][]byte `json:"-"`
+	Describe   string            `json:"describe"`    // nearest tag as git describe --tags prints it; "" when there is none
+	CommitTime time.Time         `json:"commit_time"` // of the commit; for a changed work tree the newest file's
+	Warnings   []string          `json:"warnings,omitempty"`
+	Tree       string            `json:"tree"` // digest of names, modes and contents
 }
 
 // FS is the tree, confined: links that lead out of it do not open.

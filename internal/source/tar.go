@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -77,8 +79,20 @@ func writeTar(ctx context.Context, root *os.Root, c Checkout, top string, w io.W
 	if err := entry(top, nil, tar.TypeDir, ""); err != nil {
 		return err
 	}
+	written := func(name string) error {
+		text := c.Written[name]
+		hdr := &tar.Header{Typeflag: tar.TypeReg, Name: top + "/" + name, Mode: 0o644, Size: int64(len(text)), ModTime: c.CommitTime, Format: tar.FormatPAX}
+		if err := tw.WriteHeader(hdr); err != nil {
+			return err
+		}
+		_, err := tw.Write(text)
+		return err
+	}
 	err = walkTree(ctx, root, func(name string, info fs.FileInfo) error {
 		full := top + "/" + name
+		if _, ok := c.Written[name]; ok {
+			return nil
+		}
 		switch {
 		case info.IsDir():
 			return entry(full, info, tar.TypeDir, "")
@@ -102,6 +116,11 @@ func writeTar(ctx context.Context, root *os.Root, c Checkout, top string, w io.W
 	})
 	if err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Written)) {
+		if err := written(name); err != nil {
+			return err
+		}
 	}
 	return errors.Join(tw.Close(), zip.Close())
 }

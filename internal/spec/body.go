@@ -53,12 +53,18 @@ func (p *page) header() {
 	if p.in.URL != "" {
 		p.tag("URL", p.in.URL)
 	}
+	if p.in.Wheel {
+		p.lines("# Built from a wheel: what is in it was made by others, and is unpacked here.")
+	}
 	p.tag("Source0", p.in.Facts.Archive)
 	if len(p.sources) > 1 && p.sources[1] == sdist.DriverName {
 		p.tag("Source1", p.sources[1])
 	}
 	if name := p.crateSource(); name != "" {
 		p.tag(fmt.Sprintf("Source%d", p.crateNumber()), name)
+	}
+	if p.in.PatchWhy != "" && len(p.in.Patches) > 0 {
+		p.lines("# Patch0 was made by ReqPM: " + escape(plain(p.in.PatchWhy, 400)))
 	}
 	for i, name := range p.in.Patches {
 		p.tag(fmt.Sprintf("Patch%d", i), name)
@@ -139,7 +145,11 @@ func (p *page) describe() {
 
 func (p *page) prep() {
 	if p.in.Wheel {
-		p.lines("", "%prep", "# This package was not built from source: its index has no source distribution of it.", "%setup -q -c -T")
+		why := plain(p.in.WheelWhy, 200)
+		if why == "" {
+			why = "its index has no source distribution of it"
+		}
+		p.lines("", "%prep", "# This package was not built from source: "+escape(why)+".", "%setup -q -c -T")
 		return
 	}
 	unpack := p.autosetup() + " -n " + p.in.Facts.TopDir

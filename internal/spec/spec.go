@@ -27,6 +27,7 @@ type Input struct {
 	Target   target.Target
 	Style    target.Style      // "" means the target's; StyleDriver works everywhere
 	Wheel    bool              // Source0 is a wheel, unpacked and not built: somebody allowed it
+	WheelWhy string            // why it is not built; "" means that there is no source distribution
 	Facts    sdist.Facts       // of the unpacked sdist
 	Metadata metadata.Metadata // of the package as it will be built
 	SHA256   string            // of the sdist, for a comment; lower case hex, may be empty
@@ -51,6 +52,7 @@ type Input struct {
 	Summary     string    // "" means the metadata's
 	URL         string    // "" means the metadata's
 	Patches     []string  // file names, applied with -p1 in this order
+	PatchWhy    string    // what the first patch is for, when ReqPM made it
 	Env         []string  // "NAME=value" for the build (sdist.SCMEnv)
 	Said        Said      // what people say of it
 	UploadTime  time.Time // of the sdist: changelog date and SOURCE_DATE_EPOCH
