@@ -230,7 +230,7 @@ license = {text = "MIT"}
 authors = [{name = "A B", email = "ab@example.org"}, {name = "C D"}]
 keywords = ["x", "y"]
 classifiers = ["Programming Language :: Python :: 3"]
-dependencies = ["six>=1.10", "tomli; python_version < \"3\""]
+dependencies = ["six>=1.10", "tomli; sys_platform == \"win32\""]
 
 [project.urls]
 Home = "https://example.org/?a=b#c"
@@ -264,7 +264,7 @@ project_urls =
 python_requires = >=3.6
 install_requires =
     six>=1.10
-    tomli; python_version < "3"
+    tomli; sys_platform == "win32"
 include_package_data = True
 packages =
     my_pkg

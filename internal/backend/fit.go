@@ -115,11 +115,10 @@ func newWork(t Tree) (*work, error) {
 
 // adapters write what a build backend lacks in the words it knows.
 var adapters = map[string]func(w *work, lacking []Feature) error{
-	"setuptools":   setuptools,
-	"flit-core":    textLicense,
-	"hatchling":    globLicences,
-	"pdm-backend":  globLicences, // its older versions read the draft, too
-	"meson-python": textLicense,
+	"setuptools":  setuptools,
+	"flit-core":   textLicense,
+	"hatchling":   globLicences,
+	"pdm-backend": globLicences, // its older versions read the draft, too
 }
 
 // require writes the build requirements that are to be declared.

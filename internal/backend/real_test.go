@@ -9,12 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// emptyGroup is a group of entry points without any, which older pdm-backend writes.
+var emptyGroup = regexp.MustCompile(`\[[^\]]*\]\n+(\[)`)
 
 // made is what of a wheel must be the same whoever built it.
 type made struct {
@@ -87,7 +91,8 @@ func wheel(t *testing.T, program, site, module, dir string) (made, error) {
 			}
 			m.Extras = head["Provides-Extra"]
 		case base == "entry_points.txt":
-			m.EntryPoints = strings.TrimSpace(strings.ReplaceAll(string(data), "\n\n", "\n"))
+			text := emptyGroup.ReplaceAllString(strings.ReplaceAll(string(data), " ", ""), "$1")
+			m.EntryPoints = strings.TrimSpace(strings.ReplaceAll(text, "\n\n", "\n"))
 		case !strings.Contains(f.Name, ".dist-info/") && !strings.HasSuffix(f.Name, "/"):
 			m.Files = append(m.Files, f.Name)
 		}

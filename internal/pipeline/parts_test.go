@@ -106,7 +106,7 @@ func TestCandidateOf(t *testing.T) {
 	}
 	python := source
 	python.RequiresPython = ">=3.9"
-	if c, _ := candidateOf(pep440.Version{}, slices.Values([]index.Brief{wheel, python}), fits, nil); c.RequiresPython != ">=3.9" {
+	if c, _ := candidateOf(pep440.Version{}, slices.Values([]index.Brief{wheel, python}), fits, func(*index.WheelTags) bool { return false }); c.RequiresPython != ">=3.9" {
 		t.Errorf("the sdist's Requires-Python does not win: %q", c.RequiresPython)
 	}
 }
