@@ -45,6 +45,9 @@ func SwitchToFlit(t Tree) (*Patch, error) {
 	if err := w.edit.set(quoted("flit_core.buildapi"), "flit_core.buildapi", "build-system", "build-backend"); err != nil {
 		return nil, err
 	}
+	if w.doc.Project["description"] == nil { // flit-core wants one
+		w.edit.add(quoted(""), "", "project", "description")
+	}
 	w.edit.add(quoted(module), module, "tool", "flit", "module", "name")
 	w.why = []string{"uv_build, a Rust program, makes the same wheel of it as flit_core"}
 	return w.patch()
