@@ -122,7 +122,7 @@ func printFinding(w io.Writer, x diagnose.Finding) {
 	}
 	for i, c := range x.Changes {
 		tried := ""
-		if i == 0 && x.Safe {
+		if i == 0 && x.Safe && c.Do != diagnose.AddNative && c.Do != diagnose.SkipImport {
 			tried = " (reqpm build tries this by itself)"
 		}
 		fmt.Fprintf(w, "  change: %s%s\n", c, tried)
