@@ -48,7 +48,7 @@ func versionFiles(dir, name string, version pep440.Version) (map[string][]byte, 
 		err = toml.Unmarshal(pyproject, &doc)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilerr // the file's reader says better what is wrong with it
+		return nil, nil // the file's reader says better what is wrong with it
 	}
 	files := map[string][]byte{}
 	for _, text := range doc.BuildSystem.Requires {
