@@ -185,20 +185,37 @@ func (a *app) stateDir() (string, error) {
 	return dir, nil
 }
 
-// ownTargets are those of the user's own file.
+// ownTargets are those of the user's own file,
+// and [targets] of the configuration, which no other file may name again.
 func (a *app) ownTargets() ([]target.Target, error) {
+	var own []target.Target
 	path := a.global.targets
 	if path == "" {
 		path = filepath.Join(configHome(), "reqpm", "targets.toml")
-		if _, err := os.Stat(path); err != nil {
-			return nil, nil
+	}
+	if _, err := os.Stat(path); err == nil || a.global.targets != "" {
+		if own, err = target.Load(path); err != nil {
+			return nil, usageError{err}
 		}
 	}
-	own, err := target.Load(path)
+	config := a.configPath()
+	if config == "" {
+		return own, nil
+	}
+	data, err := os.ReadFile(config)
+	if err != nil {
+		return nil, usagef("configuration: %w", err)
+	}
+	more, err := target.Parse(config, tomltree.Keep(data, func(key string) bool { return key == "targets" }))
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return own, nil
+	for _, t := range more {
+		if slices.ContainsFunc(own, func(o target.Target) bool { return o.Name == t.Name }) {
+			return nil, usagef("%s and %s both have a target %s", path, config, t.Name)
+		}
+	}
+	return append(own, more...), nil
 }
 
 // openIndex makes the index client; where its address came from is said with -v. What the

@@ -28,6 +28,9 @@ func (p *Pipeline) readSaid(tree fs.FS) (override.Set, error) {
 			p.warn("analyze", problem.String())
 		}
 	}
+	if result.Targets != nil {
+		p.warn("analyze", result.TargetsFile+": [targets] of a project is not read: name the file with --config, or put it into your own reqpm.toml")
+	}
 	return result.Set, err
 }
 
