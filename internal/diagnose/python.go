@@ -30,7 +30,7 @@ func pythonTooOld(m []string, f Facts) Finding {
 	return Finding{Cause: PythonTooOld, Title: "the package is for a newer Python: " + shown(strings.TrimSpace(m[0])), sure: 80, Advice: olderVersion(f, "a target with a newer Python, such as el9-py312")}
 }
 
-func pythonTwo(m []string, f Facts) Finding {
+func pythonTwo(_ []string, f Facts) Finding {
 	return Finding{Cause: PythonTwo, Title: "the package's own scripts are written for Python 2", sure: 82, Advice: newerVersion(f, "nothing else: a package for Python 2 cannot be built")}
 }
 
