@@ -45,11 +45,14 @@ type Base interface {
 
 // Job is one package to build.
 type Job struct {
-	Name      string   // for messages: "markupsafe 3.0.2"
-	Spec      string   // path of the spec file
-	Sources   []string // paths of all its sources and patches
-	RPMs      []string // RPM files built earlier that this build may install: its planned build root, no more
-	ResultDir string   // must not exist; made and filled by Build
+	Name    string   // for messages: "markupsafe 3.0.2"
+	Spec    string   // path of the spec file
+	Sources []string // paths of all its sources and patches
+	RPMs    []string // RPM files built earlier that this build may install: its planned build root, no more
+	// Debs are .deb files of this machine's distribution, laid over the base below everything
+	// else; for target local only. Their maintainer scripts do not run.
+	Debs      []string
+	ResultDir string // must not exist; made and filled by Build
 	Limits    Limits
 	Phase     func(Phase) // called at the start of each phase; may be nil
 }
@@ -122,6 +125,7 @@ type Command struct {
 	Binds   []Bind
 	RPMs    []string // RPM files Install may take from, besides the target's repositories
 	Install []string // dependency expressions installed first; none means the bare base
+	Debs    []string // as Job.Debs
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Timeout time.Duration // 0: no limit but ctx
@@ -145,6 +149,7 @@ func (e *ExitError) Error() string { return fmt.Sprintf("exit status %d: %s", e.
 type Verification struct {
 	RepoFile string   // the published .repo file, with gpgcheck=1 and repo_gpgcheck=1
 	Install  []string // package names or dependency expressions
+	Debs     []string // as Job.Debs: what a user of the repository installs with apt
 	Script   []string // argv run in the root afterwards as the unprivileged user; may be empty
 	Stdin    io.Reader
 	Stdout   io.Writer // of the script

@@ -33,7 +33,8 @@ type Facts struct {
 	HasPyproject, HasSetupPy, HasSetupCfg, ProjectTable bool
 	LicenseFiles                                        []string // at the top: LICEN[CS]E*, COPYING*, NOTICE*, AUTHORS*; and what PKG-INFO names. Slash-separated, sorted
 	Native                                              Native
-	Rust                                                *Rust // nil when nothing is built by cargo
+	Rust                                                *Rust    // nil when nothing is built by cargo
+	External                                            External // libraries and programs outside of Python that compiled parts name
 	// Features are those of its metadata that old build backends cannot read.
 	Features []backend.Feature
 	SCM      bool // version comes from setuptools-scm, hatch-vcs, pbr, versioneer or kin
@@ -90,6 +91,11 @@ func Read(dir, archive string) (Facts, error) {
 	}
 	if f.Native.Rust {
 		f.Rust = readRust(f, project, scripts, t)
+	}
+	if f.Native.Any() {
+		if f.External, err = scanExternal(scripts, t); err != nil {
+			return Facts{}, fmt.Errorf("read source tree of %s: %w", f.Archive, err)
+		}
 	}
 	return f, nil
 }

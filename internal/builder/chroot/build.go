@@ -54,6 +54,7 @@ type building struct {
 	buildLog *boundedLog
 	phases   *rpmlog.Clock
 	known    knownNeeds
+	debs     *debLayer
 	specSum  string // "" when the spec's needs must not be remembered
 	stage    layer
 }
@@ -83,7 +84,11 @@ func (w *worker) build() (outcome, error) {
 	defer stop()
 
 	b.phases.Enter(builder.PhaseRoot)
-	out, err := b.rounds(ctx)
+	var out outcome
+	if b.debs, err = w.debs(ctx, b.rootLog); err == nil {
+		defer b.debs.release()
+		out, err = b.rounds(ctx)
+	}
 	out.Seconds = b.phases.Seconds()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = &builder.BuildError{Phase: b.phases.Now(), Cause: builder.CauseTimeout, Err: cause}
@@ -124,15 +129,15 @@ func (b *building) rounds(ctx context.Context) (outcome, error) {
 // round installs what is known to be needed and runs rpmbuild once. more is what
 // %generate_buildrequires asked for beyond that.
 func (b *building) round(ctx context.Context) (out outcome, more []string, err error) {
-	lowers := []layer{b.stage}
+	lowers := b.debs.lowers(b.stage)
 	if deps := b.known.all(); len(deps) > 0 {
-		dep, err := b.dependencies(ctx, needs{rpms: b.o.RPMs, deps: deps}, b.rootLog)
+		dep, err := b.dependencies(ctx, needs{rpms: b.o.RPMs, deps: deps, debs: b.debs}, b.rootLog)
 		if err != nil {
 			return out, nil, err
 		}
 		defer dep.release()
 		out.Manifest = dep.manifest
-		lowers = append(lowers, dep.layer)
+		lowers = b.debs.lowers(b.stage, dep.layer)
 	}
 	temp, err := os.MkdirTemp(b.scratch, "round-")
 	if err != nil {
@@ -263,7 +268,7 @@ func (b *building) staticNeeds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.mount(upper, filepath.Join(temp, "work"), b.stage); err != nil {
+	if err := b.mount(upper, filepath.Join(temp, "work"), b.debs.lowers(b.stage)...); err != nil {
 		return err
 	}
 	defer b.unmount() //nolint:errcheck // the round's own mount would say so

@@ -54,10 +54,13 @@ type order struct {
 	// NoUserNS: the build user may not make user namespaces here; see worker.bwrap.
 	NoUserNS bool `json:"no_user_ns"`
 
+	Debs []deb `json:"debs,omitempty"` // laid over the base, see debs.go
+
 	Build  *buildOrder  `json:"build,omitempty"`
 	Run    *runOrder    `json:"run,omitempty"`
 	Verify *verifyOrder `json:"verify,omitempty"`
 	Make   *makeOrder   `json:"make,omitempty"`
+	Unpack *debsOrder   `json:"unpack,omitempty"`
 }
 
 // event is one line from the child. Done ends the stream.
@@ -243,6 +246,8 @@ func (w *worker) do() (outcome, error) {
 		return w.verify()
 	case w.Make != nil:
 		return w.make()
+	case w.Unpack != nil:
+		return w.unpack()
 	}
 	return outcome{}, errors.New("build child: an order without work")
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // hostFormat changes when this file's or hostrpm.go's idea of a base changes.
-const hostFormat = 2
+const hostFormat = 3
 
 // etcKept is what of the host's /etc a build may read. Everything else, above all keys,
 // passwords and the tools' own configuration (pip, dnf, git, npm), stays out.

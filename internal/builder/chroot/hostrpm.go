@@ -94,6 +94,9 @@ func (w *worker) buildHostRPM(ctx context.Context, log *boundedLog) (string, err
 	if err != nil {
 		return "", fmt.Errorf("look for what this machine provides: %w", err)
 	}
+	if err := os.WriteFile(filepath.Join(w.Base, "provides"), []byte(strings.Join(provides, "\n")), 0o644); err != nil {
+		return "", err
+	}
 	release := w.BaseID[:12]
 	var s strings.Builder
 	fmt.Fprintf(&s, "Name: %s\nVersion: %s\nRelease: 1.%s\nSummary: What this machine has, in RPM's words\nLicense: MIT\nBuildArch: noarch\nAutoReqProv: no\n",
@@ -196,9 +199,9 @@ var pcPackages = map[string]string{
 	"lcms2": "lcms2-devel", "libtiff-4": "libtiff-devel", "libwebp": "libwebp-devel", "libopenjp2": "openjpeg2-devel", "xcb": "libxcb-devel",
 }
 
-// libraries lists the shared libraries in the directories the loader searches.
-func (w *worker) libraries() ([]string, error) {
-	dirs := []string{"/usr/lib", "/usr/lib64", "/lib", "/lib64"}
+// libraryDirs are the directories the loader searches, below /usr.
+func (w *worker) libraryDirs() ([]string, error) {
+	dirs := []string{"/usr/lib", "/usr/lib64"}
 	confs, _ := filepath.Glob(w.under("etc/ld.so.conf.d/*.conf"))
 	for _, c := range confs {
 		text, err := os.ReadFile(c)
@@ -211,16 +214,23 @@ func (w *worker) libraries() ([]string, error) {
 			}
 		}
 	}
-	seen := map[string]bool{}
+	for i, d := range dirs {
+		if strings.HasPrefix(d, "/lib") {
+			dirs[i] = "/usr" + d
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs), nil
+}
+
+// libraries lists the shared libraries in the directories the loader searches.
+func (w *worker) libraries() ([]string, error) {
+	dirs, err := w.libraryDirs()
+	if err != nil {
+		return nil, err
+	}
 	var libs []string
 	for _, d := range dirs {
-		if strings.HasPrefix(d, "/lib") {
-			d = "/usr" + d
-		}
-		if seen[d] {
-			continue
-		}
-		seen[d] = true
 		entries, err := os.ReadDir(w.under(d))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -242,20 +252,27 @@ func (w *worker) pkgConfig(have bool) []string {
 	if !have {
 		return nil
 	}
-	var list []string
+	var files []string
 	for _, pattern := range []string{"usr/lib/*/pkgconfig/*.pc", "usr/lib/pkgconfig/*.pc", "usr/share/pkgconfig/*.pc", "usr/lib64/pkgconfig/*.pc"} {
-		files, _ := filepath.Glob(w.under(pattern))
-		for _, f := range files {
-			name := strings.TrimSuffix(filepath.Base(f), ".pc")
-			p := "pkgconfig(" + name + ")"
-			if v := pcVersion(f); v != "" {
-				list = append(list, p+" = "+v)
-			} else {
-				list = append(list, p)
-			}
-			if devel := pcPackages[name]; devel != "" {
-				list = append(list, devel)
-			}
+		found, _ := filepath.Glob(w.under(pattern))
+		files = append(files, found...)
+	}
+	return pkgConfigProvides(files)
+}
+
+// pkgConfigProvides are the provides of .pc files.
+func pkgConfigProvides(files []string) []string {
+	var list []string
+	for _, f := range files {
+		name := strings.TrimSuffix(filepath.Base(f), ".pc")
+		p := "pkgconfig(" + name + ")"
+		if v := pcVersion(f); v != "" {
+			list = append(list, p+" = "+v)
+		} else {
+			list = append(list, p)
+		}
+		if devel := pcPackages[name]; devel != "" {
+			list = append(list, devel)
 		}
 	}
 	return list

@@ -95,7 +95,7 @@ func (r *Base) buildOrder(job builder.Job) (order, error) {
 		b.RPMs = append(b.RPMs, rpmFile{Path: p, Sum: sum})
 	}
 	o.Build = b
-	return o, err
+	return o, errors.Join(err, r.addDebs(&o, job.Debs))
 }
 
 // order is what every order of this base has in common.

@@ -32,15 +32,20 @@ type rpmFile struct {
 // needs is what a build root must have installed: it names a dependency layer.
 type needs struct {
 	rpms []rpmFile
-	deps []string // dependency expressions
+	deps []string  // dependency expressions
+	debs *debLayer // lies below; nil for none
 }
+
+// candidates are all RPMs that dnf may install: those given, and those that stand for packages of
+// the distribution.
+func (n needs) candidates() []rpmFile { return slices.Concat(n.rpms, n.debs.debRPMs()) }
 
 // key names the layer: the same base, candidates and wishes always give the same root.
 func (n needs) key(baseID string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "layer %s\n", baseID)
 	sums := make([]string, 0, len(n.rpms))
-	for _, r := range n.rpms {
+	for _, r := range n.candidates() {
 		sums = append(sums, r.Sum)
 	}
 	slices.Sort(sums)
@@ -148,7 +153,7 @@ func (w *worker) makeDependencies(ctx context.Context, n needs, path string, log
 	if err != nil {
 		return nil, err
 	}
-	if err := w.mount(upper, filepath.Join(temp, "work")); err != nil {
+	if err := w.mount(upper, filepath.Join(temp, "work"), n.debs.lowers()...); err != nil {
 		return nil, err
 	}
 	err = w.installNeeds(ctx, n, temp, log)
@@ -192,9 +197,9 @@ func (w *worker) beyondBase(ctx context.Context) ([]string, error) {
 // installNeeds makes a repository of exactly n.rpms and asks dnf for n.deps.
 func (w *worker) installNeeds(ctx context.Context, n needs, temp string, log io.Writer) error {
 	t := transaction{repos: w.Target.Repos, log: log}
-	if len(n.rpms) > 0 {
+	if rpms := n.candidates(); len(rpms) > 0 {
 		repo := filepath.Join(temp, "repo")
-		if err := w.makeRepo(ctx, repo, n.rpms); err != nil {
+		if err := w.makeRepo(ctx, repo, rpms); err != nil {
 			return err
 		}
 		t.ownRepo = repo

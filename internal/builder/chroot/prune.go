@@ -52,7 +52,8 @@ func (b *Builder) Prune(ctx context.Context, maxBytes int64, maxAge time.Duratio
 			}
 		}
 		manifests, _ := filepath.Glob(filepath.Join(dir, "layers", "*", "manifest"))
-		for _, m := range manifests {
+		debs, _ := filepath.Glob(filepath.Join(dir, "debs", "*", "manifest"))
+		for _, m := range append(manifests, debs...) {
 			l := kept{path: filepath.Dir(m), size: scratch.TreeSize(filepath.Dir(m))}
 			if st, err := os.Stat(l.path); err == nil {
 				l.used = st.ModTime()

@@ -49,6 +49,9 @@ func (r *Base) Run(ctx context.Context, c builder.Command) error {
 		}
 		o.Run.RPMs = append(o.Run.RPMs, rpmFile{p, sum})
 	}
+	if err := r.addDebs(&o, c.Debs); err != nil {
+		return fmt.Errorf("run %s: %w", c.Args[0], err)
+	}
 	if len(c.Install) == 0 {
 		o.Network = false
 	}
@@ -85,14 +88,19 @@ func (r *Base) Run(ctx context.Context, c builder.Command) error {
 // run does w.Run.
 func (w *worker) run() (outcome, error) {
 	ctx := context.Background()
-	var lowers []layer
+	debs, err := w.debs(ctx, io.Discard)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer debs.release()
+	lowers := debs.lowers()
 	if len(w.Run.Install) > 0 {
-		dep, err := w.dependencies(ctx, needs{rpms: w.Run.RPMs, deps: w.Run.Install}, io.Discard)
+		dep, err := w.dependencies(ctx, needs{rpms: w.Run.RPMs, deps: w.Run.Install, debs: debs}, io.Discard)
 		if err != nil {
 			return outcome{}, err
 		}
 		defer dep.release()
-		lowers = append(lowers, dep.layer)
+		lowers = debs.lowers(dep.layer)
 	}
 	upper, err := makeLayer(filepath.Join(w.scratch, "up"))
 	if err != nil {

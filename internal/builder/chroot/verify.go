@@ -42,6 +42,9 @@ func (r *Base) Verify(ctx context.Context, v builder.Verification) (builder.Veri
 		return res, fmt.Errorf("verify: %w", err)
 	}
 	o.Verify = &verifyOrder{RepoFile: file, Install: v.Install, Script: v.Script}
+	if err := r.addDebs(&o, v.Debs); err != nil {
+		return res, fmt.Errorf("verify: %w", err)
+	}
 	if v.Log != "" {
 		o.Verify.Log = log
 		o.Avoid = append(o.Avoid, log)
@@ -91,7 +94,12 @@ func (w *worker) verify() (outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	if err := w.mount(upper, filepath.Join(w.scratch, "work")); err != nil {
+	debs, err := w.debs(ctx, log)
+	if err != nil {
+		return out, err
+	}
+	defer debs.release()
+	if err := w.mount(upper, filepath.Join(w.scratch, "work"), debs.lowers()...); err != nil {
 		return out, err
 	}
 	v := w.order.Verify
