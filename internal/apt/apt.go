@@ -164,11 +164,16 @@ func readPolicy(out string) map[string]string {
 	return found
 }
 
+// Newer tells whether version a is higher than b, by dpkg's rules.
+func Newer(ctx context.Context, a, b string) bool {
+	return exec.CommandContext(ctx, "dpkg", "--compare-versions", a, "gt", b).Run() == nil
+}
+
 // Newest is the name of highest version among versions (by name).
 func Newest(ctx context.Context, versions map[string]string) string {
 	best := ""
 	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		if best == "" || exec.CommandContext(ctx, "dpkg", "--compare-versions", versions[name], "gt", versions[best]).Run() == nil {
+		if best == "" || Newer(ctx, versions[name], versions[best]) {
 			best = name
 		}
 	}

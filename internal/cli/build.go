@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -229,6 +230,9 @@ func (a *app) printSummary(title string, s pipeline.Summary) {
 		return
 	}
 	fmt.Fprintf(a.stdout, "repository  %s\n", s.Repository)
+	if len(s.Apt) > 0 {
+		fmt.Fprintf(a.stdout, "  apt-get install %s\n", strings.Join(s.Apt, " "))
+	}
 	for _, line := range repo.InstallLines(s.RepoFile, []string{s.SetName}, s.Foreign) {
 		fmt.Fprintf(a.stdout, "  %s\n", line)
 	}

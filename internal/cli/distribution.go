@@ -15,6 +15,7 @@ import (
 
 // distributionOptions are the flags about what the target's distribution has.
 type distributionOptions struct {
+	noSystem                bool // fetch nothing with apt
 	policy, tools           string
 	reuse, noReuse, replace []string
 }
@@ -25,6 +26,7 @@ func (o *distributionOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.tools, "distribution-tools", "", "build tools the distribution has, as --distribution (default never-reuse)")
 	f.StringArrayVar(&o.reuse, "reuse", nil, "reuse NAME from the distribution when its version fits, whatever the policy; repeatable")
 	f.StringArrayVar(&o.noReuse, "no-reuse", nil, "never reuse NAME from the distribution; repeatable")
+	f.BoolVar(&o.noSystem, "no-distribution-packages", false, "target local on Debian and Ubuntu: fetch no libraries and tools that builds need with apt, use what is installed")
 	f.StringArrayVar(&o.replace, "replace", nil, "let NAME replace the distribution's package of another version, on the system's own Python; repeatable")
 }
 

@@ -480,7 +480,9 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 	if err != nil {
 		return none, err
 	}
+	system := a.systemPackages(state, o.offline, report)
 	return pipeline.Config{
+		System: system, NoSystemPackages: o.distribution.noSystem,
 		IndexFor: a.indexFor(ctx, o, state),
 		Getenv: func(name string) (string, bool) {
 			if !slices.Contains(o.env, name) {

@@ -173,6 +173,9 @@ func (a *app) printPlan(work *pipeline.Work, slots int) {
 	path, chain := work.Plan.CriticalPath()
 	a.say("%d to build, %d in the cache, %d cannot be built; about %s on %d slots",
 		counts[plan.Build], counts[plan.Cached], counts[plan.Failed], seconds(work.Plan.Estimate(slots)), slots)
+	if line := fetchLine(work.Plan); line != "" {
+		a.say("%s", line)
+	}
 	if line := distributionLine(work.Lock.Distribution); line != "" {
 		a.say("%s", line)
 	}

@@ -259,20 +259,7 @@ func writeAnswer(path string, a answer) error {
 	if err != nil {
 		return err
 	}
-	fail := func(err error) error { return fmt.Errorf("keep what the distribution provides: %w", err) }
-	f, err := os.CreateTemp(filepath.Dir(path), ".answer-")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return fail(err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fail(err)
-	}
-	return nil
+	return replaceFile(path, text)
 }
 
 // bounded keeps at most max bytes.

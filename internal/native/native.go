@@ -254,3 +254,14 @@ func find(name string) (item, bool) {
 	}
 	return items[i], true
 }
+
+// MissingTools are the tools of the table that a system has not; exists tells of a file.
+func MissingTools(exists func(path string) bool) []Need {
+	var list []Need
+	for _, it := range items {
+		if it.tool && slices.ContainsFunc(it.programs, func(p string) bool { return !exists("/usr/bin/" + p) }) {
+			list = append(list, Need{Name: it.name, Tool: true, item: it})
+		}
+	}
+	return list
+}

@@ -58,6 +58,9 @@ type Outcome struct {
 	mended *mended // the failed package, planned again
 }
 
+// path is where an RPM of the build lies.
+func (b *Built) path(r RPM) string { return filepath.Join(b.dir, r.File) }
+
 // The states of an outcome.
 const (
 	StateBuilt   = "built"
@@ -298,12 +301,16 @@ func (r *run) buildOnce(ctx context.Context, b *pkgBuild, rpms []string, try int
 	if err != nil {
 		return nil, err
 	}
+	debs, err := p.fetchDebs(ctx, b.outside.debs)
+	if err != nil {
+		return nil, err
+	}
 	folder := filepath.Join(r.logs, b.name+"-"+b.version)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
 	result, err := base.Build(ctx, builder.Job{
-		Name: b.name + " " + b.version, Spec: specPath, Sources: sources, RPMs: rpms,
+		Name: b.name + " " + b.version, Spec: specPath, Sources: sources, RPMs: rpms, Debs: debs,
 		ResultDir: filepath.Join(folder, fmt.Sprintf("attempt-%d", try)), Limits: p.saidLimits(b),
 		Phase: func(phase builder.Phase) {
 			p.report(Event{Event: "progress", Stage: "build", Name: b.name, Version: b.version, State: "building", Phase: string(phase)})

@@ -39,6 +39,7 @@ type pkgBuild struct {
 	edges    []plan.Edge
 	patch    *backend.Patch // with which the build backend chosen builds it; nil: none is needed
 	why      string         // it is taken from a wheel although it has a source; or what the patch is for
+	outside  outside        // libraries and tools that are no Python packages
 	// overridden names requirements of meta that stand in place of the archive's own.
 	overridden []string
 	err        error // it cannot be built, and this is why
@@ -178,6 +179,12 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	}
 	if b.crates, err = g.p.vendor(ctx, string(b.id), b.file, b.record); err != nil {
 		return err
+	}
+	if b.outside, err = g.p.outsideOf(ctx, b.name, g.p.pureRecord(b)); err != nil {
+		return err
+	}
+	for _, note := range b.outside.notes {
+		g.p.warn("plan", fmt.Sprintf("%s: %s", b.id, note))
 	}
 	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {

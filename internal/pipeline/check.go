@@ -111,6 +111,19 @@ func readRPM(file string, py target.Python) (RPM, error) {
 // rpmTagClassDict is RPMTAG_CLASSDICT of rpm's rpmtag.h.
 const rpmTagClassDict = 1142
 
+// rpmRequires are the names of what the RPM in file requires.
+func rpmRequires(file string) ([]string, error) {
+	pkg, err := rpm.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	var names []string
+	for _, d := range pkg.Requires() {
+		names = append(names, d.Name())
+	}
+	return names, nil
+}
+
 // importName is the module that a file below site-packages makes importable: its
 // top-level package or module, "" for metadata, caches and data.
 func importName(rest string) string {

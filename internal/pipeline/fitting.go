@@ -40,7 +40,7 @@ type fitting struct {
 // requirements, or a *backend.TooOldError.
 func (h *hooks) fit(ctx context.Context, f index.File, record sdistRecord) (fitted, error) {
 	// What people say of the package changes the question.
-	key := digest([]any{fileKey(f), requirementTexts(h.p.buildSystem(f.Name, record))})
+	key := digest([]any{fileKey(f), requirementTexts(h.p.buildSystem(ctx, f.Name, record))})
 	h.mu.Lock()
 	found := h.fits[key]
 	if found == nil {
@@ -58,7 +58,7 @@ func (h *hooks) findFit(ctx context.Context, f index.File, record sdistRecord) (
 	if len(source.BackendPath) > 0 { // it brings its own
 		project = ""
 	}
-	fit := fitted{requires: h.p.buildSystem(f.Name, record)}
+	fit := fitted{requires: h.p.buildSystem(ctx, f.Name, record)}
 	if project == uvBuild {
 		if fit, ok, err := h.withoutUV(ctx, f, record); ok || err != nil {
 			return fit, err
@@ -74,7 +74,7 @@ func (h *hooks) findFit(ctx context.Context, f index.File, record sdistRecord) (
 		}
 		eased := record
 		eased.Sdist.Requires = loose
-		easedFit := fitted{requires: h.p.buildSystem(f.Name, eased)}
+		easedFit := fitted{requires: h.p.buildSystem(ctx, f.Name, eased)}
 		var second error
 		if easedFit.tools, second = h.solveTools(ctx, easedFit.requires); second != nil {
 			return fit, err
@@ -169,7 +169,7 @@ func (h *hooks) withoutUV(ctx context.Context, f index.File, record sdistRecord)
 	if switched.Sdist.Requires, err = parseAll([]string{backend.FlitRequirement}); err != nil {
 		return fit, false, err
 	}
-	fit.requires = h.p.buildSystem(f.Name, switched)
+	fit.requires = h.p.buildSystem(ctx, f.Name, switched)
 	fit.tools, err = h.solveTools(ctx, fit.requires)
 	if errors.As(err, new(*solve.Conflict)) || errors.As(err, new(*LockError)) {
 		return fit, false, nil // the target's Python is too old for that flit-core

@@ -80,8 +80,9 @@ func (p *Pipeline) macroNeeds(name string) []pep508.Requirement {
 }
 
 // buildSystem is everything the build of a project needs before its backend is asked.
-func (p *Pipeline) buildSystem(name string, record sdistRecord) []pep508.Requirement {
-	return append(p.active(p.saidBuild(name, record.Sdist.Requires)), p.macroNeeds(name)...)
+func (p *Pipeline) buildSystem(ctx context.Context, name string, record sdistRecord) []pep508.Requirement {
+	rest, _ := p.systemTools(ctx, name, record.Sdist.Requires)
+	return append(rest, p.macroNeeds(name)...)
 }
 
 // solveTools resolves build requirements on their own: each build root is a world of
@@ -248,12 +249,19 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	if err != nil {
 		return nil, "", err
 	}
+	needs, err := h.p.outsideOf(ctx, f.Name, record)
+	if err != nil {
+		return nil, "", err
+	}
 	key := []any{fileKey(f) + h.p.saidKey(f.Name), filepath.Base(site), base.ID()}
 	if record.Sdist.Native.Rust {
 		key = append(key, noRustup) // answers without it name an installer of Rust
 	}
 	if fit.patch != nil {
 		key = append(key, fit.key())
+	}
+	if q := needs.question; len(q.debs)+len(q.install) > 0 {
+		key = append(key, debKeys(q.debs), q.install)
 	}
 	path := filepath.Join(h.p.paths.facts(), "hooks", digest(key)+".json")
 	var answer asked
@@ -264,7 +272,7 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 		return reqs, site, err
 	}
 	err = h.inSource(ctx, f, fit, func(dir string) error {
-		reqs, err = ask(h.asker(base), ctx, dir, h.hookEnv(site, f))
+		reqs, err = ask(h.asker(base, needs), ctx, dir, h.hookEnv(site, f))
 		return err
 	})
 	if err != nil {
@@ -277,8 +285,8 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 }
 
 // asker asks in trees that inSource unpacked for it.
-func (h *hooks) asker(base sdist.Runner) *sdist.Asker {
-	return &sdist.Asker{Runner: base, TempDir: h.p.paths.tmp(), Scratch: true}
+func (h *hooks) asker(base sdist.Runner, needs outside) *sdist.Asker {
+	return &sdist.Asker{Runner: questionRoot{base, h.p, needs.question}, TempDir: h.p.paths.tmp(), Scratch: true}
 }
 
 // metadata asks a build backend what the package says of itself: along with what it needs, where
@@ -304,8 +312,12 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 	if err != nil {
 		return nil, err
 	}
+	needs, err := h.p.outsideOf(ctx, f.Name, record)
+	if err != nil {
+		return nil, err
+	}
 	err = h.inSource(ctx, f, fit, func(dir string) error {
-		raw, err = h.asker(base).Metadata(ctx, dir, env)
+		raw, err = h.asker(base, needs).Metadata(ctx, dir, env)
 		return err
 	})
 	return raw, err
@@ -384,8 +396,13 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 		return "", err
 	}
 	defer removeTree(scratch)
+	needs, err := h.p.outsideOf(ctx, f.Name, record)
+	if err != nil {
+		return "", err
+	}
+	needs.question.debs = needs.debs // compilers too: this is a build
 	err = h.inSource(ctx, f, fit, func(dir string) error {
-		return h.asker(base).Wheel(ctx, dir, env, scratch)
+		return h.asker(base, needs).Wheel(ctx, dir, env, scratch)
 	})
 	if err != nil {
 		return "", fmt.Errorf("wheel of build tool %s: %w", f.Filename, err)

@@ -68,6 +68,11 @@ type Config struct {
 	BuildConstraints []pep508.Requirement
 	// Distribution is what is made of what the target's distribution has.
 	Distribution DistributionConfig
+	// System brings packages of this machine's own distribution (apt) into builds for target local;
+	// nil: there is none. With NoSystemPackages nothing is fetched, and needs that the machine
+	// itself does not meet are errors or notes.
+	System           SystemPackages
+	NoSystemPackages bool
 	// Limits of each build.
 	Limits builder.Limits
 	// NoRepair leaves a failed build at that: nothing is changed and tried again, and nothing that earlier
@@ -104,6 +109,7 @@ type Pipeline struct {
 	learned learnedLayers
 
 	distribution distributionAnswer
+	system       *systemNeeds
 
 	reportMu sync.Mutex
 	local    localArchives
@@ -147,6 +153,7 @@ func New(cfg Config) (*Pipeline, error) {
 	}
 	p.paths.scratch = p.scratch.dir
 	p.root.open = p.openRoot
+	p.system = newSystemNeeds()
 	p.from = newCandidates(p)
 	p.hooks = newHooks(p, p.from)
 	p.history = openHistory(p.paths.history())

@@ -97,6 +97,7 @@ func (p *Pipeline) decide(base interface{ ID() string }, b *pkgBuild, builds map
 	for _, id := range b.rootIDs() {
 		roots = append(roots, builds[id].key)
 	}
+	roots = append(roots, debKeys(b.outside.debs)...)
 	slices.Sort(roots)
 	b.key = contentKey(base.ID(), b, roots)
 	if !p.cfg.Refresh {
@@ -145,7 +146,7 @@ func (p *Pipeline) graph(builds map[plan.ID]*pkgBuild, lock *Lock) (*plan.Plan, 
 	var nodes []plan.Node
 	var edges []plan.Edge
 	for id, b := range builds {
-		n := plan.Node{ID: id, Name: b.name, Version: b.version, Runtime: b.runtime, Native: b.native().Any(), Rust: b.planRust(), Decision: plan.Build, Root: b.rootIDs()}
+		n := plan.Node{ID: id, Name: b.name, Version: b.version, Runtime: b.runtime, Native: b.native().Any(), Rust: b.planRust(), Decision: plan.Build, Root: b.rootIDs(), Fetch: fetched(b.outside.debs), Notes: b.outside.notes}
 		switch {
 		case b.err != nil:
 			n.Decision, n.Reason, n.Root = plan.Failed, b.err.Error(), nil

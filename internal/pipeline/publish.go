@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"reqpm/internal/apt"
 	"reqpm/internal/builder"
 	"reqpm/internal/distro"
 	"reqpm/internal/pep440"
@@ -38,6 +40,11 @@ type Publishing struct {
 type Published struct {
 	Snapshot repo.Snapshot
 	SetName  string // the package that requires the whole locked set
+	// Apt names the packages of this machine's distribution that the set needs to run and that the
+	// machine itself has not; whoever installs the set needs them first.
+	Apt []string
+
+	debs []apt.Package
 }
 
 // Publish signs the run-time set of a finished run into a new snapshot of the
@@ -72,8 +79,19 @@ func (p *Pipeline) Publish(ctx context.Context, work *Work, outcomes map[plan.ID
 	if h, ok := base.(hostRPM); ok && h.HostRPM() != "" {
 		req.RPMs = append(req.RPMs, h.HostRPM())
 	}
+	debs, standIns, err := p.runtimeDebs(ctx, work, outcomes)
+	if err != nil {
+		return Published{}, fmt.Errorf("packages of the distribution that the set needs to run: %w", err)
+	}
+	req.RPMs = append(req.RPMs, standIns...)
 	snapshot, err := repo.Publish(ctx, req)
-	return Published{Snapshot: snapshot, SetName: set.RPMs[0].Name}, err
+	published := Published{Snapshot: snapshot, SetName: set.RPMs[0].Name, debs: debs}
+	for _, file := range standIns {
+		r, readErr := readRPM(file, p.Target().Python)
+		err = errors.Join(err, readErr)
+		published.Apt = append(published.Apt, strings.TrimPrefix(r.Name, standInPrefix))
+	}
+	return published, err
 }
 
 // buildSet makes the package that requires every published package in its exact version, so
@@ -209,7 +227,12 @@ func (p *Pipeline) Verify(ctx context.Context, work *Work, outcomes map[plan.ID]
 		return proof, err
 	}
 	var out bytes.Buffer
+	debs, err := p.fetchDebs(ctx, published.debs)
+	if err != nil {
+		return proof, err
+	}
 	result, err := base.Verify(ctx, builder.Verification{
+		Debs:     debs,
 		RepoFile: published.Snapshot.RepoFile, Install: []string{published.SetName}, Log: proof.Log, Network: true, Stdout: &out,
 		Script: []string{p.Target().Python.Executable, "-c", proofScript, string(script)},
 	})

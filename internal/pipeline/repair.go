@@ -287,7 +287,7 @@ func (p *Pipeline) mendPlanned(ctx context.Context, b *pkgBuild, err error) bool
 		}
 	} else if hook, ok := errors.AsType[*sdist.HookError](err); ok {
 		facts := p.diagnosisFacts(b, nil)
-		if tools, err := p.hooks.solveTools(ctx, p.buildSystem(b.name, b.record)); err == nil {
+		if tools, err := p.hooks.solveTools(ctx, p.buildSystem(ctx, b.name, b.record)); err == nil {
 			for _, c := range tools.Packages {
 				facts.Tools[c.Name] = c.Version.String()
 			}

@@ -48,7 +48,8 @@ type Summary struct {
 	Repository string     `json:"repository"`
 	RepoFile   string     `json:"repo_file"`
 	SetName    string     `json:"set_name"`
-	Foreign    bool       `json:"-"` // the machine's own packages are not rpm's
+	Apt        []string   `json:"apt,omitempty"` // packages of Debian or Ubuntu that the set needs, for apt-get install
+	Foreign    bool       `json:"-"`             // the machine's own packages are not rpm's
 	Proof      *Proof     `json:"proof"`
 	Logs       string     `json:"logs"`
 	Seconds    float64    `json:"seconds"`
@@ -176,6 +177,7 @@ func (p *Pipeline) carryOut(ctx context.Context, req Request, prepared *Prepared
 		return err
 	}
 	s.Repository, s.RepoFile, s.SetName = published.Snapshot.Current, published.Snapshot.RepoFile, published.SetName
+	s.Apt = published.Apt
 	if req.NoProof {
 		return nil
 	}

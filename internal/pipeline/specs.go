@@ -116,6 +116,13 @@ func (b *pkgBuild) native() sdist.Native {
 	return b.record.Sdist.Native
 }
 
+// pureRecord is the record of b's archive, without compiled parts where b is built without them.
+func (p *Pipeline) pureRecord(b *pkgBuild) sdistRecord {
+	record := b.record
+	record.Sdist.Native = b.native()
+	return record
+}
+
 // learnArch notes what a build showed and writes the spec again.
 func (p *Pipeline) learnArch(ctx context.Context, b *pkgBuild, seen *archError) error {
 	if err := writeJSONBy(p.paths.tmp(), p.archPath(b.file), archRecord{Noarch: seen.noarch, NoDebug: seen.noDebug}); err != nil {
@@ -218,6 +225,7 @@ func (p *Pipeline) specInput(b *pkgBuild) spec.Input {
 		in.Noarch, in.Env = &noarch, append(in.Env, variable)
 		in.Facts.Native = sdist.Native{}
 	}
+	in.ExtraBuildRequires = append(in.ExtraBuildRequires, b.outside.requires...)
 	for _, r := range p.macroNeeds(b.name) {
 		if deps, err := rpmname.Requires(t, r); err == nil {
 			in.ExtraBuildRequires = append(in.ExtraBuildRequires, deps...)

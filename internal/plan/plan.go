@@ -58,6 +58,9 @@ type Node struct {
 	Root []ID `json:"root,omitempty"`
 	// Overrides are what people say of the package, and where.
 	Overrides []Override `json:"overrides,omitempty"`
+	// Fetch is what this build gets of the machine's own distribution beyond what the machine has.
+	Fetch []Fetched `json:"fetch,omitempty"`
+	Notes []string  `json:"notes,omitempty"` // libraries and tools that it has to do without
 }
 
 // Override is one thing that people say of a package: the key, the value and where it stands. File
@@ -101,6 +104,13 @@ func (r *Rust) String() string {
 		words = append(words, "Rust "+r.MinVersion)
 	}
 	return strings.Join(words, ", ")
+}
+
+// Fetched is a package of the machine's own distribution.
+type Fetched struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Bytes   int64  `json:"bytes"` // to download, unless it was before
 }
 
 // Edge is one requirement: From needs To. From is "" for the user's own requirements.

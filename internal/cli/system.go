@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"reqpm/internal/apt"
+	"reqpm/internal/native"
+	"reqpm/internal/pipeline"
+	"reqpm/internal/plan"
+)
+
+// aptDir is where the state directory keeps what apt downloads.
+func aptDir(state string) string { return filepath.Join(state, "apt") }
+
+// systemPackages brings packages of this machine's distribution into builds for target local: apt's,
+// on Debian and Ubuntu; nil elsewhere.
+func (a *app) systemPackages(state string, offline bool, report func(pipeline.Event)) pipeline.SystemPackages {
+	if !apt.Here() {
+		return nil
+	}
+	return apt.New(apt.Config{Dir: aptDir(state), Offline: offline, Report: func(line string) {
+		if report != nil {
+			report(pipeline.Event{Event: "note", Stage: "distribution", Message: line})
+		}
+	}})
+}
+
+// fetchLine says what builds get of the machine's distribution, "" for nothing.
+func fetchLine(p *plan.Plan) string {
+	type of struct {
+		plan.Fetched
+		packages []string
+	}
+	var all []of
+	var bytes int64
+	for _, id := range p.Order() {
+		n := p.Node(id)
+		if n.Decision != plan.Build {
+			continue
+		}
+		for _, f := range n.Fetch {
+			i := slices.IndexFunc(all, func(o of) bool { return o.Fetched == f })
+			if i < 0 {
+				all, i, bytes = append(all, of{Fetched: f}), len(all), bytes+f.Bytes
+			}
+			all[i].packages = append(all[i].packages, n.Name)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, o := range all {
+		parts = append(parts, fmt.Sprintf("%s %s for %s", o.Name, o.Version, strings.Join(o.packages, ", ")))
+	}
+	return fmt.Sprintf("%d packages of this distribution, %s, are laid over it for builds (not installed): %s", len(all), apt.Bytes(bytes), strings.Join(parts, "; "))
+}
+
+// systemCheck says whether libraries and tools that builds need can be fetched, and which tools
+// would be.
+func systemCheck(ctx context.Context, state string) (check, bool) {
+	if !apt.Here() {
+		return check{}, false
+	}
+	const name = "distribution packages"
+	missing := native.MissingTools(fileExists)
+	var names []string
+	for _, n := range missing {
+		debian, _ := n.Debian()
+		names = append(names, debian...)
+	}
+	have, err := apt.New(apt.Config{Dir: aptDir(state), Offline: true}).Candidates(ctx, names)
+	if err != nil {
+		return check{Name: name, Detail: err.Error(), Fix: "apt-get update"}, true
+	}
+	var fetched []string
+	for _, n := range missing {
+		debian, newest := n.Debian()
+		offered := map[string]string{}
+		for _, d := range debian {
+			if v := have[d]; v != "" && (newest || len(offered) == 0) {
+				offered[d] = v
+			}
+		}
+		if best := apt.Newest(ctx, offered); best != "" {
+			fetched = append(fetched, best+" "+offered[best])
+		}
+	}
+	detail := "libraries and tools that are not installed are fetched with apt and laid over this system for one build; --no-distribution-packages forbids it"
+	if len(fetched) > 0 {
+		detail += "; of tools, when a package needs them: " + strings.Join(fetched, ", ")
+	}
+	return check{Name: name, OK: true, Detail: detail}, true
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
