@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"reqpm/internal/apt"
@@ -30,35 +29,39 @@ func (a *app) systemPackages(state string, offline bool, report func(pipeline.Ev
 	}})
 }
 
-// fetchLine says what builds get of the machine's distribution, "" for nothing.
+// fetchLine says what builds get of the machine's distribution, "" for nothing: a line for each set
+// of packages, with the builds that get it.
 func fetchLine(p *plan.Plan) string {
-	type of struct {
-		plan.Fetched
-		packages []string
-	}
-	var all []of
+	builds := map[string][]string{}
+	var sets []string
+	seen := map[plan.Fetched]bool{}
 	var bytes int64
 	for _, id := range p.Order() {
 		n := p.Node(id)
-		if n.Decision != plan.Build {
+		if n.Decision != plan.Build || len(n.Fetch) == 0 {
 			continue
 		}
+		var names []string
 		for _, f := range n.Fetch {
-			i := slices.IndexFunc(all, func(o of) bool { return o.Fetched == f })
-			if i < 0 {
-				all, i, bytes = append(all, of{Fetched: f}), len(all), bytes+f.Bytes
+			names = append(names, f.Name+" "+f.Version)
+			if !seen[f] {
+				seen[f], bytes = true, bytes+f.Bytes
 			}
-			all[i].packages = append(all[i].packages, n.Name)
 		}
+		set := strings.Join(names, ", ")
+		if builds[set] == nil {
+			sets = append(sets, set)
+		}
+		builds[set] = append(builds[set], n.Name)
 	}
-	if len(all) == 0 {
+	if len(sets) == 0 {
 		return ""
 	}
-	var parts []string
-	for _, o := range all {
-		parts = append(parts, fmt.Sprintf("%s %s for %s", o.Name, o.Version, strings.Join(o.packages, ", ")))
+	text := fmt.Sprintf("%d packages of this distribution (%s) are laid over it for builds, and not installed:", len(seen), apt.Bytes(bytes))
+	for _, set := range sets {
+		text += fmt.Sprintf("\n  %s: %s", strings.Join(builds[set], ", "), set)
 	}
-	return fmt.Sprintf("%d packages of this distribution, %s, are laid over it for builds (not installed): %s", len(all), apt.Bytes(bytes), strings.Join(parts, "; "))
+	return text
 }
 
 // systemCheck says whether libraries and tools that builds need can be fetched, and which tools
