@@ -58,8 +58,8 @@ func (a *app) runDoctor(cmd *cobra.Command, o projectOptions) error {
 		checks = append(checks, check{Name: "target local", OK: true, Detail: fmt.Sprintf("Python %s, rpm %s, %s", t.Python.Version, t.RPM.Version, t.Arch)})
 	}
 	state, err := a.stateDir()
-	if c, ok := systemCheck(ctx, state); err == nil && ok {
-		checks = append(checks, c)
+	if err == nil {
+		checks = append(checks, systemCheck(ctx, state))
 	}
 	if err != nil {
 		checks = append(checks, check{Name: "state directory", Detail: err.Error()})

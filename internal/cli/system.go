@@ -66,11 +66,11 @@ func fetchLine(p *plan.Plan) string {
 
 // systemCheck says whether libraries and tools that builds need can be fetched, and which tools
 // would be.
-func systemCheck(ctx context.Context, state string) (check, bool) {
-	if !apt.Here() {
-		return check{}, false
-	}
+func systemCheck(ctx context.Context, state string) check {
 	const name = "distribution packages"
+	if !apt.Here() {
+		return check{Name: name, OK: true, Detail: "libraries and tools that builds need come from the target's repositories"}
+	}
 	missing := native.MissingTools(fileExists)
 	var names []string
 	for _, n := range missing {
@@ -79,7 +79,7 @@ func systemCheck(ctx context.Context, state string) (check, bool) {
 	}
 	have, err := apt.New(apt.Config{Dir: aptDir(state), Offline: true}).Candidates(ctx, names)
 	if err != nil {
-		return check{Name: name, Detail: err.Error(), Fix: "apt-get update"}, true
+		return check{Name: name, Detail: err.Error(), Fix: "apt-get update"}
 	}
 	var fetched []string
 	for _, n := range missing {
@@ -98,7 +98,7 @@ func systemCheck(ctx context.Context, state string) (check, bool) {
 	if len(fetched) > 0 {
 		detail += "; of tools, when a package needs them: " + strings.Join(fetched, ", ")
 	}
-	return check{Name: name, OK: true, Detail: detail}, true
+	return check{Name: name, OK: true, Detail: detail}
 }
 
 func fileExists(path string) bool {
