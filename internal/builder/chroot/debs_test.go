@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/builder/conformance"
 )
 
 // madeDebs makes the packages of a library as Debian parts them: the library, and its header,
@@ -41,13 +42,13 @@ func madeDebs(t *testing.T) (lib, dev string) {
 	if err := os.MkdirAll(filepath.Join(dir, "lib/lib/x86_64-linux-gnu"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	sh(t, "gcc", "-shared", "-fPIC", "-Wl,-soname,libreqpmtest.so.1", "-o", filepath.Join(dir, "lib/lib/x86_64-linux-gnu/libreqpmtest.so.1"), filepath.Join(dir, "x.c"))
+	conformance.Sh(t, nil, "gcc", "-shared", "-fPIC", "-Wl,-soname,libreqpmtest.so.1", "-o", filepath.Join(dir, "lib/lib/x86_64-linux-gnu/libreqpmtest.so.1"), filepath.Join(dir, "x.c"))
 	if err := os.Symlink("/lib/x86_64-linux-gnu/libreqpmtest.so.1", filepath.Join(dir, "dev/usr/lib/x86_64-linux-gnu/libreqpmtest.so")); err != nil {
 		t.Fatal(err)
 	}
 	lib, dev = filepath.Join(dir, "lib.deb"), filepath.Join(dir, "dev.deb")
-	sh(t, "dpkg-deb", "--build", filepath.Join(dir, "lib"), lib)
-	sh(t, "dpkg-deb", "--build", filepath.Join(dir, "dev"), dev)
+	conformance.Sh(t, nil, "dpkg-deb", "--build", filepath.Join(dir, "lib"), lib)
+	conformance.Sh(t, nil, "dpkg-deb", "--build", filepath.Join(dir, "dev"), dev)
 	return lib, dev
 }
 
@@ -98,12 +99,27 @@ func TestPackagesOfTheDistribution(t *testing.T) {
 	if err != nil || len(standIns) != 1 {
 		t.Fatalf("stand-ins %q, %v", standIns, err)
 	}
-}
 
-// sh runs a host command of a test.
-func sh(t testing.TB, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	// The library's package is not on the machine, nor is it in the root of a proof without Debs.
+	repo := conformance.Publish(t, append(res.RPMs, append(standIns, base.HostRPM())...)...)
+	v := builder.Verification{RepoFile: repo, Install: []string{"linked"}, Script: []string{"/usr/bin/linked"}, Debs: []string{lib}, Log: filepath.Join(t.TempDir(), "with.log")}
+	proof, err := base.Verify(t.Context(), v)
+	if err != nil {
+		text, _ := os.ReadFile(v.Log)
+		t.Fatalf("with the library: %v\n%s", err, text)
+	}
+	for _, want := range []string{"linked-1-1.", "reqpm-deb-libreqpmtest1-"} {
+		if !slices.ContainsFunc(proof.Installed, func(s string) bool { return strings.HasPrefix(s, want) }) {
+			t.Errorf("the proof installed %q; want %s…", proof.Installed, want)
+		}
+	}
+	v.Debs, v.Log = nil, filepath.Join(t.TempDir(), "without.log")
+	_, err = base.Verify(t.Context(), v)
+	text, _ := os.ReadFile(v.Log)
+	if err == nil || !strings.Contains(string(text), "apt-get install libreqpmtest1") {
+		t.Errorf("without the library: %v; want the command that brings it\n%s", err, text)
+	}
+	if _, err := os.Stat("/usr/lib/x86_64-linux-gnu/libreqpmtest.so.1"); err == nil {
+		t.Error("the machine got the library")
 	}
 }

@@ -64,6 +64,13 @@ func publish(t *testing.T, rpms ...string) published {
 	return p
 }
 
+// Publish makes a signed repository of rpms and returns its .repo file. It skips the test where a tool
+// for that is missing.
+func Publish(t *testing.T, rpms ...string) string {
+	t.Helper()
+	return publish(t, rpms...).file
+}
+
 // index makes the metadata and signs it.
 func (p published) index(t *testing.T) {
 	t.Helper()
