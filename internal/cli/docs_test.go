@@ -354,7 +354,7 @@ var (
 func anchors(text string) []string {
 	var list []string
 	for _, m := range headingRE.FindAllStringSubmatch(fenceRE.ReplaceAllString(text, ""), -1) {
-		slug := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		slug := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
 		list = append(list, strings.ReplaceAll(slug, " ", "-"))
 	}
 	return list

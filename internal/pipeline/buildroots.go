@@ -136,7 +136,7 @@ func (g *gather) learn(ctx context.Context, b *pkgBuild) {
 // fatal tells errors of the whole run (the index is down, the base root cannot be
 // made, there is no cargo) from those of one package.
 func fatal(err error) bool {
-	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrOffline) || errors.Is(err, crates.ErrUnavailable) || errors.Is(err, builder.ErrMissingTool) || errors.Is(err, errBase) || machineTrouble(err)
+	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, index.ErrOffline) || errors.Is(err, crates.ErrUnavailable) || errors.Is(err, builder.ErrMissingTool) || errors.Is(err, errBase) || errors.Is(err, ErrDiskFull) || machineTrouble(err)
 }
 
 // facts learns what the build of b needs and adds those packages in turn.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,6 +41,20 @@ func (p *Pipeline) explainDisk(err error) error {
 	if !full {
 		return err
 	}
+	return p.diskFull(err, free)
+}
+
+// explainHook is explainDisk for questions to a build backend. It need not say that it had no
+// room, and what it left in its scratch folder is gone by now: a failure where there is hardly room
+// for a build is put down to that, and not to the package, which another version would replace.
+func (p *Pipeline) explainHook(err error) error {
+	if free := p.freeBytes(); err != nil && free < fewRooms && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrDiskFull) {
+		return p.diskFull(err, free)
+	}
+	return err
+}
+
+func (p *Pipeline) diskFull(err error, free uint64) error {
 	return fmt.Errorf("%w: %s has %.1f MB left; make room (reqpm clean helps) and run the same command again: %w",
 		ErrDiskFull, p.cfg.StateDir, float64(free)/1e6, err)
 }

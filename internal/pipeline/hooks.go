@@ -231,7 +231,7 @@ type asked struct {
 // archive, Python, base root and environment.
 func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
 	reqs, _, err := h.question(ctx, f, record, (*sdist.Asker).Requires)
-	return h.p.active(h.p.askedBuild(f.Name, reqs)), err
+	return h.p.active(h.p.askedBuild(f.Name, reqs)), h.p.explainHook(err)
 }
 
 // question has a backend asked with what its project declares, unless it is known already what it

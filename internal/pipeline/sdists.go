@@ -181,8 +181,11 @@ func (p *Pipeline) hookMetadata(ctx context.Context, f index.File) (metadata.Met
 	}
 	if len(kept.Text) == 0 || kept.SHA256 != textSHA256(kept.Text) {
 		raw, err := p.askMetadata(ctx, f)
+		if err == nil {
+			_, err = metadata.Parse(raw) // nothing is kept that cannot be read
+		}
 		if err != nil {
-			return metadata.Metadata{}, fmt.Errorf("metadata of %s by its build backend: %w", f.Filename, err)
+			return metadata.Metadata{}, fmt.Errorf("metadata of %s by its build backend: %w", f.Filename, p.explainHook(err))
 		}
 		kept.Text, kept.SHA256 = raw, textSHA256(raw)
 		if err := writeJSONBy(p.paths.tmp(), path, kept); err != nil {
