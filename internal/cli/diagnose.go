@@ -122,7 +122,11 @@ func printFinding(w io.Writer, x diagnose.Finding) {
 	}
 	for i, c := range x.Changes {
 		tried := ""
-		if i == 0 && x.Safe && c.Do != diagnose.AddNative && c.Do != diagnose.SkipImport {
+		switch {
+		case i > 0 || !x.Safe:
+		case c.Do == diagnose.AddNative:
+			tried = " (reqpm build tries this by itself where the target has a package of it)"
+		default:
 			tried = " (reqpm build tries this by itself)"
 		}
 		fmt.Fprintf(w, "  change: %s%s\n", c, tried)

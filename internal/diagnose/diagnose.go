@@ -95,9 +95,10 @@ type Finding struct {
 	Evidence []Line   `json:"evidence"` // at most a few lines; for Unknown, an excerpt
 	Changes  []Change `json:"changes"`  // what a machine could change, best first
 	Advice   []string `json:"advice,omitempty"`
-	// Safe tells that the first change may be tried without asking anybody: it concerns this
-	// package's build only, gives it nothing it could not have asked for itself, and its result is looked at
-	// like any other.
+	// Safe tells that the first change may be tried without asking a person, where the index or the
+	// repositories know what it names: it concerns this package's build only, gives it nothing it could
+	// not have asked for itself, and its result is looked at like any other. Of a build, it
+	// is false where they do not, or where the change is not tried.
 	Safe bool `json:"safe"`
 
 	sure int // confidence, 0 to 100

@@ -96,7 +96,7 @@ func cargoNetwork(m []string, _ Facts) Finding {
 
 func importCheck(m []string, _ Facts) Finding {
 	x := Finding{Cause: ImportCheck, Title: "the module " + shown(m[1]) + " cannot be imported: it may need a display, or something optional", sure: 75,
-		Changes: []Change{{SkipImport, m[1]}}, Safe: true}
+		Changes: []Change{{SkipImport, m[1]}}}
 	return x
 }
 

@@ -136,23 +136,28 @@ func discovered(e sdist.External) []discovery {
 		if it.tool {
 			continue
 		}
-		why := ""
-		switch {
-		case anyOf(e.PkgConfigs, func(m string) bool { return m == it.pkgConfig || slices.Contains(it.modules, m) }, &why):
-			why = "pkg-config " + why
-		case anyOf(e.Programs, func(p string) bool { return slices.Contains(it.programs, p) }, &why):
-		case anyOf(e.Libraries, func(l string) bool { return slices.Contains(it.link, l) }, &why):
-			why = "links -l" + why
-		case anyOf(e.CMake, func(c string) bool { return slices.Contains(it.cmake, c) }, &why):
-			why = "find_package " + why
-		case anyOf(e.Headers, it.hasHeader, &why):
-			why = "#include " + why
-		default:
-			continue
+		if why := it.named(e); why != "" {
+			list = append(list, discovery{it, why})
 		}
-		list = append(list, discovery{it, why})
 	}
 	return list
+}
+
+// named says which of the names means it; "" is none.
+func (it item) named(e sdist.External) (why string) {
+	switch {
+	case anyOf(e.PkgConfigs, func(m string) bool { return m == it.pkgConfig || slices.Contains(it.modules, m) }, &why):
+		return "pkg-config " + why
+	case anyOf(e.Programs, func(p string) bool { return slices.Contains(it.programs, p) }, &why):
+		return why
+	case anyOf(e.Libraries, func(l string) bool { return slices.Contains(it.link, l) }, &why):
+		return "links -l" + why
+	case anyOf(e.CMake, func(c string) bool { return slices.Contains(it.cmake, c) }, &why):
+		return "find_package " + why
+	case anyOf(e.Headers, it.hasHeader, &why):
+		return "#include " + why
+	}
+	return ""
 }
 
 // anyOf finds the first of names that is wanted.
@@ -169,6 +174,45 @@ func (it item) hasHeader(name string) bool {
 		return h == name || strings.HasSuffix(h, "/") && strings.HasPrefix(name, h)
 	})
 }
+
+// Named are the libraries and tools of the table that names mean: what a build that failed says it
+// misses. They are required.
+func Named(e sdist.External) []Need {
+	var list []Need
+	for _, it := range items {
+		if why := it.named(e); why != "" {
+			list = append(list, Need{Name: it.name, Required: true, Tool: it.tool, Why: why, item: it})
+		}
+	}
+	return list
+}
+
+// Meant is the need that an RPM build requirement of some EL release is another word for: a name
+// without version, pkgconfig(…), or the path of a program. ok is false where the table has none.
+func Meant(dep string) (n Need, ok bool) {
+	for _, it := range items {
+		words := slices.Concat(strings.Fields(it.rpm), strings.Fields(it.rpm7))
+		for _, m := range append(slices.Clone(it.modules), it.pkgConfig) {
+			if m != "" {
+				words = append(words, "pkgconfig("+m+")")
+			}
+		}
+		for _, program := range it.programs {
+			words = append(words, "/usr/bin/"+program)
+		}
+		if !it.tool {
+			words = append(words, it.name+"-devel")
+		}
+		if slices.Contains(words, dep) {
+			return Need{Name: it.name, Required: true, Tool: it.tool, Why: "build requirement " + dep, item: it}, true
+		}
+	}
+	return Need{}, false
+}
+
+// Words is how n is asked for on the newest EL: what Meant takes back, also where a host has no
+// RPMs.
+func (n Need) Words() []string { return n.BuildRequires(target.Target{Kind: target.DNF}) }
 
 // Unknown are the pkg-config modules a source names that no entry of the table is for: a
 // repository may still know them.

@@ -99,3 +99,40 @@ func TestBuildRequiresByRelease(t *testing.T) {
 		}
 	}
 }
+
+// What a log misses is named as a compiler sees it; what an override asks for, as some EL release does.
+func TestNamedAndMeant(t *testing.T) {
+	for want, e := range map[string]sdist.External{
+		"zeromq":   {Headers: []string{"zmq.h"}},
+		"ldap":     {Libraries: []string{"lber"}},
+		"libpq":    {Programs: []string{"pg_config"}},
+		"rust":     {Programs: []string{"rustc"}},
+		"openblas": {PkgConfigs: []string{"openblas"}},
+		"hdf5":     {CMake: []string{"HDF5"}},
+		"":         {Headers: []string{"odd.h"}, Programs: []string{"odd"}},
+	} {
+		required, _ := names(Named(e))
+		if strings.Join(required, " ") != want {
+			t.Errorf("%+v means %q, not %q", e, required, want)
+		}
+	}
+	for dep, want := range map[string]string{
+		"pkgconfig(libzmq)": "zeromq", "libpq-devel": "libpq", "postgresql-devel": "libpq", "/usr/bin/pg_config": "libpq", "cargo": "rust", "cmake3": "cmake",
+		"gcc-gfortran": "gfortran", "openssl-devel": "openssl", "pkgconfig(libcrypto)": "openssl", "odd-devel": "", "pkgconfig()": "", "-": "", "zlib": "",
+	} {
+		if n, ok := Meant(dep); n.Name != want || ok != (want != "") {
+			t.Errorf("%s means %q, not %q", dep, n.Name, want)
+		}
+	}
+	for _, it := range items { // an override that a repair writes is understood again
+		n := Need{Name: it.name, item: it}
+		for _, dep := range n.Words() {
+			if back, ok := Meant(dep); !ok || back.Name != it.name {
+				t.Errorf("%s is asked for by %s, which means %q", it.name, dep, back.Name)
+			}
+		}
+		if len(n.Words()) == 0 {
+			t.Errorf("%s has no words", it.name)
+		}
+	}
+}

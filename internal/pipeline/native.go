@@ -77,12 +77,15 @@ func (p *Pipeline) outsideOf(ctx context.Context, name string, record sdistRecor
 		needs = slices.DeleteFunc(needs, func(n native.Need) bool { return n.Name == t.Name })
 		needs = append(needs, t)
 	}
+	_, said := p.saidBuildRPMs(name)
+	for _, n := range said {
+		needs = slices.DeleteFunc(needs, func(have native.Need) bool { return have.Name == n.Name })
+		needs = append(needs, n)
+	}
 	switch {
-	case len(needs) == 0 && len(native.Unknown(record.Sdist)) == 0:
-		return outside{}, nil
 	case p.cfg.Target.Kind == target.DNF:
-		return p.outsideRPM(ctx, needs, native.Unknown(record.Sdist))
-	case p.cfg.System == nil:
+		return p.outsideRPM(ctx, name, needs, native.Unknown(record.Sdist))
+	case len(needs) == 0 || p.cfg.System == nil:
 		return outside{}, nil
 	}
 	return p.outsideDebian(ctx, needs)
@@ -90,8 +93,12 @@ func (p *Pipeline) outsideOf(ctx context.Context, name string, record sdistRecor
 
 // outsideRPM writes needs as BuildRequires. What a build can do without is asked for only where the
 // repositories are known to have it.
-func (p *Pipeline) outsideRPM(ctx context.Context, needs []native.Need, modules []string) (outside, error) {
+func (p *Pipeline) outsideRPM(ctx context.Context, name string, needs []native.Need, modules []string) (outside, error) {
 	var out outside
+	said, _ := p.saidBuildRPMs(name)
+	if len(needs)+len(modules)+len(said) == 0 {
+		return out, nil
+	}
 	t := p.cfg.Target
 	var deps []string
 	for _, n := range needs {
@@ -100,6 +107,7 @@ func (p *Pipeline) outsideRPM(ctx context.Context, needs []native.Need, modules 
 	for _, m := range modules {
 		deps = append(deps, "pkgconfig("+m+")")
 	}
+	deps = append(deps, said...)
 	known, sure, err := p.repositoriesKnow(ctx, deps)
 	if err != nil {
 		return out, err
@@ -134,6 +142,12 @@ func (p *Pipeline) outsideRPM(ctx context.Context, needs []native.Need, modules 
 	}
 	for _, m := range modules {
 		add([]string{"pkgconfig(" + m + ")"}, false, m)
+	}
+	for _, d := range said { // the spec has them from saySpec
+		n, meant := native.Meant(d)
+		if _, has := known[d]; sure && has && (!meant || n.ForQuestions()) {
+			out.question.install = append(out.question.install, d)
+		}
 	}
 	return out, nil
 }

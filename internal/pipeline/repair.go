@@ -104,23 +104,29 @@ func (r *run) repair(ctx context.Context, id plan.ID, err error, o *Outcome) *Ou
 	o.Findings = r.p.diagnoseBuild(b, r.work.Lock, be)
 	o.Why = o.Findings[0].Cause
 	if be.Cause == builder.CauseInfra || be.Cause == builder.CauseTimeout {
+		unsafe(o.Findings)
 		return o // nothing of the package is wrong
 	}
 	o.mended = r.p.mendBuild(ctx, b, o.Findings, be.Log, known)
 	return o
 }
 
-// mendBuild plans a package again with the first safe change there is, nil when there is none.
+// tried is how many findings of a log are looked at for a repair, the likeliest.
+const tried = 3
+
+// mendBuild plans a package again with the first safe change there is, nil when there is none. A change
+// that is not applied, and would not be without --no-repair either, is no longer called safe.
 func (p *Pipeline) mendBuild(ctx context.Context, b *pkgBuild, found []diagnose.Finding, log string, known map[plan.ID]*pkgBuild) *mended {
-	if p.cfg.NoRepair || b.set || len(b.repairs) >= maxRepairs {
-		return nil
-	}
-	for _, x := range found[:min(len(found), 3)] {
-		if ctx.Err() != nil || x.Cause == diagnose.DiskFull || x.Cause == diagnose.Timeout || x.Cause == diagnose.Repositories {
+	none := b.set || len(b.repairs) >= maxRepairs
+	for i := range found {
+		x := &found[i]
+		none = none || i == tried || ctx.Err() != nil || x.Cause == diagnose.DiskFull || x.Cause == diagnose.Timeout || x.Cause == diagnose.Repositories
+		if none {
+			unsafe(found[i:])
 			return nil
 		}
-		repair, ok := p.propose(ctx, b, x)
-		if !ok {
+		var repair Repair
+		if repair, x.Safe = p.propose(ctx, b, *x); !x.Safe || p.cfg.NoRepair {
 			continue
 		}
 		repair.Log = log
@@ -128,12 +134,20 @@ func (p *Pipeline) mendBuild(ctx context.Context, b *pkgBuild, found []diagnose.
 		m, err := p.replan(ctx, b, repair, known)
 		if err != nil {
 			undo()
+			x.Safe = false
 			p.cfg.Log.Info("a repair does not help", "package", b.id, "repair", repair.String(), "why", err)
 			continue
 		}
 		return m
 	}
 	return nil
+}
+
+// unsafe says of findings that nothing is tried.
+func unsafe(found []diagnose.Finding) {
+	for i := range found {
+		found[i].Safe = false
+	}
 }
 
 // propose makes a repair of a finding: what of its changes is known to those who would have to have it. Changes after
@@ -181,6 +195,14 @@ func (p *Pipeline) put(ctx context.Context, b *pkgBuild, c diagnose.Change, o *o
 		}
 		o.DropBuildRequires = append(o.DropBuildRequires, override.Dependency{Python: r})
 		return true
+	case diagnose.AddNative:
+		deps := p.nativeDeps(ctx, b, c)
+		for _, d := range deps {
+			if !slices.ContainsFunc(o.BuildRequires, func(have override.Dependency) bool { return have.RPM == d.RPM }) {
+				o.BuildRequires = append(o.BuildRequires, d)
+			}
+		}
+		return len(deps) > 0
 	case diagnose.SetEnv:
 		name, value, _ := strings.Cut(c.Value, "=")
 		if o.Env == nil {
@@ -294,7 +316,7 @@ func (p *Pipeline) mendPlanned(ctx context.Context, b *pkgBuild, err error) bool
 		}
 		found = diagnose.ReadText(hook.Stderr+"\n"+hook.Error(), facts)
 	}
-	for _, x := range found[:min(len(found), 3)] {
+	for _, x := range found[:min(len(found), tried)] {
 		repair, ok := p.propose(ctx, b, x)
 		if !ok {
 			continue
@@ -483,6 +505,7 @@ func (p *Pipeline) explainFailure(o *Outcome) {
 	}
 	o.Why = diagnose.Cause(FailureWord(o.err))
 	if found := diagnose.ReadText(o.Cause, diagnose.Facts{Name: o.Name, Version: o.Version}); found[0].Cause != diagnose.Unknown {
+		unsafe(found)
 		o.Why, o.Findings = found[0].Cause, found
 	}
 }

@@ -23,18 +23,24 @@ func (w *workshop) needs(name, inSpec, log string) {
 	w.wants = append(w.wants, unmetNeed{name, inSpec, log})
 }
 
+// failsOnce makes the first build of a package fail with a log.
+func (w *workshop) failsOnce(name, log string) { w.needs(name, "", log) }
+
+// unmetNeed is what a package's spec needs to say; "" is nothing: one build fails.
 type unmetNeed struct{ name, inSpec, log string }
 
 // unmet is the failure of a job whose spec does not say what it needs to.
 func (b *workshopBase) unmet(job builder.Job) (builder.Result, error) {
 	b.w.mu.Lock()
-	wants := slices.Clone(b.w.wants)
-	b.w.mu.Unlock()
+	defer b.w.mu.Unlock()
 	text, _ := os.ReadFile(job.Spec)
-	for _, n := range wants {
+	for i, n := range b.w.wants {
 		name, _, _ := strings.Cut(job.Name, " ")
-		if name != n.name || strings.Contains(string(text), n.inSpec) {
+		if name != n.name || n.inSpec != "" && strings.Contains(string(text), n.inSpec) {
 			continue
+		}
+		if n.inSpec == "" {
+			b.w.wants = slices.Delete(b.w.wants, i, i+1)
 		}
 		log := filepath.Join(job.ResultDir, "build.log")
 		if err := errors.Join(os.MkdirAll(job.ResultDir, 0o755), os.WriteFile(log, []byte(n.log), 0o644)); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/index"
+	"reqpm/internal/native"
 	"reqpm/internal/override"
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
@@ -16,6 +17,7 @@ import (
 	"reqpm/internal/sdist"
 	"reqpm/internal/solve"
 	"reqpm/internal/spec"
+	"reqpm/internal/target"
 )
 
 // What people say of packages (package override) is asked for here, by the stages that it changes.
@@ -119,6 +121,25 @@ func (p *Pipeline) saidBuild(name string, reqs []pep508.Requirement) []pep508.Re
 	return append(without(reqs, e.DropBuildRequires), added...)
 }
 
+// saidBuildRPMs are the RPM dependencies that people add to the build of a package. A machine of Debian's kind has no
+// RPM of a library's development files: there, needs are what the table of libraries takes a dependency
+// for, and rpms the others.
+func (p *Pipeline) saidBuildRPMs(name string) (rpms []string, needs []native.Need) {
+	e := p.said(name)
+	_, rpms = e.AddedBuild()
+	if p.cfg.Target.Kind == target.DNF || p.cfg.System == nil {
+		return rpms, nil
+	}
+	rpms = slices.DeleteFunc(rpms, func(dep string) bool {
+		n, ok := native.Meant(dep)
+		if ok && !slices.ContainsFunc(needs, func(have native.Need) bool { return have.Name == n.Name }) {
+			needs = append(needs, n)
+		}
+		return ok
+	})
+	return rpms, needs
+}
+
 // askedBuild is what is heeded of what a build backend asks for.
 func (p *Pipeline) askedBuild(name string, reqs []pep508.Requirement) []pep508.Requirement {
 	return without(reqs, p.said(name).DropBuildRequires)
@@ -159,7 +180,7 @@ func (p *Pipeline) saidKey(name string) string {
 func (p *Pipeline) saySpec(in *spec.Input, b *pkgBuild) {
 	e := p.saidOf(b.name, b.version)
 	in.Overridden = slices.Concat(in.Overridden, p.saidOverridden(b.name))
-	_, build := e.AddedBuild()
+	build, _ := p.saidBuildRPMs(b.name)
 	_, run := e.Added()
 	in.ExtraBuildRequires = append(in.ExtraBuildRequires, build...)
 	if b.file.Kind == index.Wheel { // unpacked: nothing is patched or built
