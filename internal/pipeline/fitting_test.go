@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"reqpm/internal/builder"
 	"reqpm/internal/pep508"
 	"reqpm/internal/plan"
 	"reqpm/internal/testindex"
@@ -126,5 +129,56 @@ func TestUVProjectsAreBuiltByFlit(t *testing.T) {
 	b := work.builds["lib==1"]
 	if b.err != nil || !strings.Contains(string(b.patch.Diff), "+build-backend = \"flit_core.buildapi\"") || work.builds[plan.NewID("flit-core", "3.12.0")] == nil {
 		t.Errorf("%v\n%s", b.err, b.spec.text)
+	}
+}
+
+// sees plays a build backend that fails with a text until its environment has a tool of some version.
+func (w *workshop) sees(tool, text string) func(context.Context, builder.Command) error {
+	return func(ctx context.Context, c builder.Command) error {
+		for _, b := range c.Binds {
+			if have, _ := filepath.Glob(filepath.Join(b.Host, tool)); b.Inside == "/env" && len(have) > 0 {
+				return w.answer(ctx, c)
+			}
+		}
+		return &builder.ExitError{Code: 1, Stderr: text}
+	}
+}
+
+// A repair that asks for an older build backend has the source fitted to that one.
+func TestRepairIsFittedAnew(t *testing.T) {
+	w := newWorkshop(t, 1)
+	w.Runner = w.sees("setuptools-69*", "setuptools.errors.InvalidConfigError: Invalid dash-separated key 'description-file' in 'metadata' (setup.cfg)")
+	l := newLine(t, t.TempDir(), w, nil, project("lib", "setuptools>=77", "setuptools.build_meta", "license = \"MIT\"\n"),
+		tool("setuptools", "69.0.3"), tool("setuptools", "80.0"))
+	work := l.plan(t, "lib")
+	b := work.builds["lib==1"]
+	if b.err != nil || len(b.repairs) != 1 || b.repairs[0].Changes[0].Value != "setuptools<78" {
+		t.Fatalf("%v, %v", b.err, b.repairs)
+	}
+	if b.patch == nil || !strings.Contains(string(b.patch.Diff), `+license = {text = "MIT"}`) || !strings.Contains(b.spec.text, "dist(setuptools) < 78") {
+		t.Errorf("not fitted to setuptools 69:\n%s", b.spec.text)
+	}
+	want(t, "states", map[string]string{"lib 1": StateBuilt, "setuptools 69.0.3": StateBuilt}, states(build(t, l, work)))
+}
+
+// The patch that leaves out a hook is applied after the one that fits the source to its backend.
+func TestPatchesFitOverEachOther(t *testing.T) {
+	w := newWorkshop(t, 1)
+	w.needs("lib", "Patch1:", "hatchling.plugin.exceptions.UnknownPluginError: Unknown build hook: frobnicate\n")
+	l := newLine(t, t.TempDir(), w, constraints(t, "hatchling<1.22"),
+		project("lib", "hatchling", "hatchling.build", "license = \"MIT\"\nlicense-files = [\"LICENSE\"]\n[tool.hatch.build.hooks.frobnicate]\n"),
+		tool("hatchling", "1.21.1"), tool("hatchling", "1.27.0"))
+	work := l.plan(t, "lib")
+	lib := build(t, l, work)["lib==1"]
+	b := work.builds["lib==1"]
+	if lib.State != StateBuilt || b.patch == nil || len(b.repairs) != 1 {
+		t.Fatalf("%+v\n%s", lib, b.spec.text)
+	}
+	tree := b.patch.Files["pyproject.toml"]
+	second := string(b.repairs[0].layer.Patches[0].Text)
+	for line := range strings.Lines(second) { // what it wants to find has to be what the first one leaves
+		if text, ok := strings.CutPrefix(line, " "); ok && !strings.Contains(string(tree), text) {
+			t.Errorf("Patch1 looks for %q in\n%s", text, tree)
+		}
 	}
 }

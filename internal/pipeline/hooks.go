@@ -31,7 +31,7 @@ type hooks struct {
 	mu     sync.Mutex
 	solved map[string]*solvedTools
 	envs   map[string]*hookEnv
-	fits   map[string]*fitting // by archive
+	fits   map[string]*fitting // by archive and what its build requires: a repair that changes that has it fitted anew
 	slots  chan struct{}       // running backends is bound by the processors
 }
 

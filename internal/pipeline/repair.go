@@ -222,10 +222,18 @@ func (p *Pipeline) put(ctx context.Context, b *pkgBuild, c diagnose.Change, o *o
 	return false
 }
 
-// withoutHook makes the patch that leaves out a build hook of hatchling.
+// withoutHook makes the patch that leaves out a build hook of hatchling. It comes after the one that fits the source to
+// its backend, so it is made on what that one leaves.
 func (p *Pipeline) withoutHook(ctx context.Context, b *pkgBuild, hook string) (override.Patch, error) {
+	fit, err := p.hooks.fit(ctx, b.file, b.record)
+	if err != nil {
+		return override.Patch{}, err
+	}
 	var diff string
-	err := p.withSource(ctx, b.file, func(_, dir string) error {
+	err = p.withSource(ctx, b.file, func(_, dir string) error {
+		if err := fit.apply(dir); err != nil {
+			return err
+		}
 		root, err := os.OpenRoot(dir)
 		if err != nil {
 			return err
