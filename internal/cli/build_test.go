@@ -25,15 +25,16 @@ import (
 
 // summary is what scripts may rely on of the last line of build --json.
 type summary struct {
-	Event      string  `json:"event"`
-	Built      []entry `json:"built"`
-	Reused     []entry `json:"reused"`
-	Failed     []entry `json:"failed"`
-	Blocked    []entry `json:"blocked"`
-	Repository string  `json:"repository"`
-	RepoFile   string  `json:"repo_file"`
-	Seconds    float64 `json:"seconds"`
-	Exit       int     `json:"exit"`
+	Event      string   `json:"event"`
+	Built      []entry  `json:"built"`
+	Reused     []entry  `json:"reused"`
+	Failed     []entry  `json:"failed"`
+	Blocked    []entry  `json:"blocked"`
+	Repository string   `json:"repository"`
+	RepoFile   string   `json:"repo_file"`
+	Apt        []string `json:"apt"`
+	Seconds    float64  `json:"seconds"`
+	Exit       int      `json:"exit"`
 	Proof      *struct {
 		OK        bool     `json:"ok"`
 		Installed []string `json:"installed"`
