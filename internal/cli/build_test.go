@@ -52,6 +52,7 @@ type entry struct {
 	Target  string  `json:"target"`
 	Seconds float64 `json:"seconds"`
 	Cause   string  `json:"cause"`
+	Repairs []any   `json:"repairs"`
 	Log     string  `json:"log"`
 	Root    string  `json:"root"`
 }
@@ -495,11 +496,17 @@ func testDamaged(t *testing.T, m machine) {
 		testindex.Package{Name: "da-huge", Version: "1.0", Fault: testindex.HugeSummary},
 	)
 	c := m.run(t, 1, "build", folder(t, "da-good", "da-hook", "da-name", "da-needs", "da-empty", "da-huge"), "-i", index, "--json")
-	equal(t, "built", "da-good 1.0, da-hook 1.0, da-huge 1.0", names(c.summary.Built))
-	equal(t, "failed", "da-empty 1.0, da-name 1.0, da-needs 1.0", names(c.summary.Failed))
+	// A build requirement that no index has is left out, and said so.
+	equal(t, "built", "da-good 1.0, da-hook 1.0, da-huge 1.0, da-needs 1.0", names(c.summary.Built))
+	equal(t, "failed", "da-empty 1.0, da-name 1.0", names(c.summary.Failed))
+	for _, b := range c.summary.Built {
+		if told := strings.Contains(fmt.Sprintf("%+v", b.Repairs), "da-nosuch"); told != (b.Name == "da-needs") {
+			t.Errorf("%s: repairs %+v", b.Name, b.Repairs)
+		}
+	}
 	for _, f := range c.summary.Failed {
 		t.Logf("%s: %s", f.Name, f.Cause)
-		want := map[string]string{"da-name": "somebody", "da-needs": "da-nosuch", "da-empty": "setuptools"}[f.Name]
+		want := map[string]string{"da-name": "somebody", "da-empty": "setuptools"}[f.Name]
 		text := f.Cause
 		if f.Log != "" {
 			log, err := os.ReadFile(f.Log)

@@ -103,6 +103,9 @@ func (r *run) repair(ctx context.Context, id plan.ID, err error, o *Outcome) *Ou
 	b, known := r.pkg(id), r.pkgs()
 	o.Findings = r.p.diagnoseBuild(b, r.work.Lock, be)
 	o.Why = o.Findings[0].Cause
+	if o.Why == diagnose.Unknown {
+		o.Why = diagnose.Cause(be.Cause) // the builder's word says more
+	}
 	if be.Cause == builder.CauseInfra || be.Cause == builder.CauseTimeout {
 		unsafe(o.Findings)
 		return o // nothing of the package is wrong

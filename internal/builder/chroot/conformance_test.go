@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,7 +37,7 @@ func leftovers(state string) []string {
 	for _, p := range procs {
 		cmd, _ := os.ReadFile(filepath.Join(p, "cmdline"))
 		mounts, _ := os.ReadFile(filepath.Join(p, "mounts"))
-		if strings.Contains(string(mounts), state+"/") {
+		if strings.Contains(string(mounts), state+"/") || holds(p, state+"/tmp/") {
 			left = append(left, fmt.Sprintf("process %s %q", filepath.Base(p), strings.ReplaceAll(string(cmd), "\x00", " ")))
 		}
 	}
@@ -44,6 +46,19 @@ func leftovers(state string) []string {
 		left = append(left, "directory "+e.Name())
 	}
 	return left
+}
+
+// holds tells whether another process than this has a file below dir open: a killed child that has
+// mounted nothing yet still has its lock until the kernel comes round to ending it.
+func holds(proc, dir string) bool {
+	if filepath.Base(proc) == strconv.Itoa(os.Getpid()) {
+		return false
+	}
+	fds, _ := filepath.Glob(filepath.Join(proc, "fd", "*"))
+	return slices.ContainsFunc(fds, func(fd string) bool {
+		to, _ := os.Readlink(fd)
+		return strings.HasPrefix(to, dir)
+	})
 }
 
 // Where users may not make namespaces, setpriv takes bubblewrap's place in becoming the build user.
