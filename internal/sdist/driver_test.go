@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,26 +65,33 @@ var ownProject = files{
 // version that has its own name.
 func pythons(t *testing.T) map[string]string {
 	t.Helper()
+	named := findPythons()
+	if len(named) == 0 {
+		t.Skip("no python3 here")
+	}
+	return named
+}
+
+// findPythons looks once for all tests, and takes the interpreter itself where PATH has a version
+// manager's stand-in, which starts some seventy processes before it.
+var findPythons = sync.OnceValue(func() map[string]string {
 	named, seen := map[string]string{}, map[string]bool{}
 	for _, name := range []string{"python3", "/usr/bin/python3", "python3.6", "python3.8", "python3.9", "python3.12", "python3.13", "python3.14"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue
 		}
-		// A version manager's stand-in may be on PATH and still refuse to run.
-		out, err := exec.Command(path, "-c", "import sys; print(sys.executable, '%d.%d.%d' % sys.version_info[:3])").Output()
-		executable, version, found := strings.Cut(strings.TrimSpace(string(out)), " ")
+		// A stand-in may be on PATH and still refuse to run.
+		out, err := exec.Command(path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.executable)").Output()
+		version, executable, found := strings.Cut(strings.TrimSpace(string(out)), " ")
 		if err != nil || !found || seen[executable] {
 			continue
 		}
 		seen[executable] = true
-		named[version+" "+name] = path
-	}
-	if len(named) == 0 {
-		t.Skip("no python3 here")
+		named[version+" "+name] = executable
 	}
 	return named
-}
+})
 
 // onEveryPython runs a test once for each interpreter, each on a fresh tree.
 func onEveryPython(t *testing.T, tree files, test func(t *testing.T, d driverRun)) {

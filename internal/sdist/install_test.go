@@ -1,13 +1,17 @@
 package sdist
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -246,11 +250,17 @@ x
 	if err := os.WriteFile(spec, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(rpmbuild, "-bb", "--define", "_topdir "+top, "--define", "_dbpath "+filepath.Join(top, "db"), spec)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errors.New("rpmbuild has not ended in five minutes"))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, rpmbuild, "-bb", "--define", "_topdir "+top, "--define", "_dbpath "+filepath.Join(top, "db"), spec)
 	cmd.Dir = top
+	// What it started ends with it, and does not hold our pipe open.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("%v, %v\n%s", err, context.Cause(ctx), out)
 	}
 	for _, complaint := range []string{"listed twice", "File not found", "(but unpackaged)"} {
 		if strings.Contains(string(out), complaint) {
