@@ -249,7 +249,7 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	if err != nil {
 		return nil, "", err
 	}
-	needs, err := h.p.outsideOf(ctx, f.Name, record)
+	needs, err := h.p.outsideOfQuestion(ctx, f.Name, record)
 	if err != nil {
 		return nil, "", err
 	}
@@ -312,7 +312,7 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 	if err != nil {
 		return nil, err
 	}
-	needs, err := h.p.outsideOf(ctx, f.Name, record)
+	needs, err := h.p.outsideOfQuestion(ctx, f.Name, record)
 	if err != nil {
 		return nil, err
 	}

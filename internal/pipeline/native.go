@@ -71,6 +71,19 @@ func newSystemNeeds() *systemNeeds {
 // outsideOf decides what the build of a package gets besides Python packages. A required need
 // that the machine's distribution cannot meet is an error; everything else is noted.
 func (p *Pipeline) outsideOf(ctx context.Context, name string, record sdistRecord) (outside, error) {
+	return p.outsideFor(ctx, name, record, p.systemNeeds(ctx, name, record))
+}
+
+// outsideOfQuestion is outsideOf for asking the build backend only: without compilers, which
+// questions do not need. Where nothing else is needed nobody is asked: apt takes a second for it
+// where the state directory is new, and resolving waits.
+func (p *Pipeline) outsideOfQuestion(ctx context.Context, name string, record sdistRecord) (outside, error) {
+	needs := slices.DeleteFunc(p.systemNeeds(ctx, name, record), func(n native.Need) bool { return !n.ForQuestions() })
+	return p.outsideFor(ctx, name, record, needs)
+}
+
+// systemNeeds are what a build needs that is no Python package.
+func (p *Pipeline) systemNeeds(ctx context.Context, name string, record sdistRecord) []native.Need {
 	needs := native.Needs(name, record.Sdist)
 	_, tools := p.systemTools(ctx, name, record.Sdist.Requires)
 	for _, t := range tools {
@@ -82,6 +95,10 @@ func (p *Pipeline) outsideOf(ctx context.Context, name string, record sdistRecor
 		needs = slices.DeleteFunc(needs, func(have native.Need) bool { return have.Name == n.Name })
 		needs = append(needs, n)
 	}
+	return needs
+}
+
+func (p *Pipeline) outsideFor(ctx context.Context, name string, record sdistRecord, needs []native.Need) (outside, error) {
 	switch {
 	case p.cfg.Target.Kind == target.DNF:
 		return p.outsideRPM(ctx, name, needs, native.Unknown(record.Sdist))
