@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"reqpm/internal/tomltree"
 )
 
 // errEdit: the text is written in a way that the edit does not reach.
@@ -106,7 +108,7 @@ func (e *editor) setItem(old, new string, path ...string) error {
 	if n < 0 {
 		return fmt.Errorf("%s: %w", strings.Join(path, "."), errEdit)
 	}
-	e.edits = append(e.edits, edit{items(e.text, s.value)[n].span, quoted(new)})
+	e.edits = append(e.edits, edit{items(e.text, s.value)[n].span, tomltree.Quote(new)})
 	e.meant = append(e.meant, func(doc map[string]any) {
 		list, _ := table(doc, path[:len(path)-1])[path[len(path)-1]].([]any)
 		if n < len(list) {
@@ -161,30 +163,11 @@ func table(doc map[string]any, path []string) map[string]any {
 	return doc
 }
 
-// quoted writes a TOML basic string.
-func quoted(text string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range text {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
 // quotedList writes a TOML array of strings.
 func quotedList(texts []string) string {
 	quotes := make([]string, len(texts))
 	for i, text := range texts {
-		quotes[i] = quoted(text)
+		quotes[i] = tomltree.Quote(text)
 	}
 	return "[" + strings.Join(quotes, ", ") + "]"
 }

@@ -12,6 +12,7 @@ import (
 
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
+	"reqpm/internal/tomltree"
 )
 
 // Tree is what of a source tree decides how it can be patched.
@@ -180,7 +181,7 @@ func (w *work) patch() (*Patch, error) {
 func textLicense(w *work, lacking []Feature) error {
 	if slices.Contains(lacking, LicenseExpression) {
 		license, _ := w.doc.Project["license"].(string)
-		if err := w.edit.set("{text = "+quoted(license)+"}", map[string]any{"text": license}, "project", "license"); err != nil {
+		if err := w.edit.set("{text = "+tomltree.Quote(license)+"}", map[string]any{"text": license}, "project", "license"); err != nil {
 			return err
 		}
 	}

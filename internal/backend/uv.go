@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"reqpm/internal/pep508"
+	"reqpm/internal/tomltree"
 )
 
 // uvBuild is the build backend of uv. It is a Rust program of some two hundred crates, and what it makes
@@ -42,13 +43,13 @@ func SwitchToFlit(t Tree) (*Patch, error) {
 	if err := w.edit.setItem(requires[n], flit.String(), "build-system", "requires"); err != nil {
 		return nil, err
 	}
-	if err := w.edit.set(quoted("flit_core.buildapi"), "flit_core.buildapi", "build-system", "build-backend"); err != nil {
+	if err := w.edit.set(tomltree.Quote("flit_core.buildapi"), "flit_core.buildapi", "build-system", "build-backend"); err != nil {
 		return nil, err
 	}
 	if w.doc.Project["description"] == nil { // flit-core wants one
-		w.edit.add(quoted(""), "", "project", "description")
+		w.edit.add(tomltree.Quote(""), "", "project", "description")
 	}
-	w.edit.add(quoted(module), module, "tool", "flit", "module", "name")
+	w.edit.add(tomltree.Quote(module), module, "tool", "flit", "module", "name")
 	w.why = []string{"uv_build, a Rust program, makes the same wheel of it as flit_core"}
 	return w.patch()
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"reqpm/internal/tomltree"
 )
 
 // Write is the text of an overrides/NAME.toml that says what the layers say, those for all targets
@@ -68,7 +70,7 @@ func (w *writer) override(prefix string, o *Override) {
 		w.table("[" + prefix + "]")
 	}
 	if o.Version != "" {
-		w.line("version = " + quoted(o.Version))
+		w.line("version = " + tomltree.Quote(o.Version))
 	}
 	o.eachList(func(key string, deps []Dependency) {
 		texts := make([]string, len(deps))
@@ -84,15 +86,15 @@ func (w *writer) override(prefix string, o *Override) {
 		w.line("allow-pure = " + strconv.FormatBool(*o.AllowPure))
 	}
 	if o.Memory > 0 {
-		w.line("memory = " + quoted(FormatBytes(o.Memory)))
+		w.line("memory = " + tomltree.Quote(FormatBytes(o.Memory)))
 	}
 	if o.Spec != nil {
-		w.line("spec = " + quoted(o.Spec.Path))
+		w.line("spec = " + tomltree.Quote(o.Spec.Path))
 	}
-	writeMap(w, sub("env"), o.Env, quoted)
+	writeMap(w, sub("env"), o.Env, tomltree.Quote)
 	writeMap(w, sub("config-settings"), o.ConfigSettings, func(values []string) string {
 		if len(values) == 1 {
-			return quoted(values[0])
+			return tomltree.Quote(values[0])
 		}
 		return listed(values)
 	})
@@ -100,12 +102,12 @@ func (w *writer) override(prefix string, o *Override) {
 	w.checks(sub("checks"), o.Checks)
 	for _, p := range o.Patches {
 		w.table("[[" + sub("patches") + "]]")
-		w.line("file = " + quoted(p.Path))
+		w.line("file = " + tomltree.Quote(p.Path))
 		if p.Strip != defaultStrip {
 			w.line(fmt.Sprintf("strip = %d", p.Strip))
 		}
 		if p.Versions != "" {
-			w.line("versions = " + quoted(p.Versions))
+			w.line("versions = " + tomltree.Quote(p.Versions))
 		}
 	}
 }
@@ -149,7 +151,7 @@ func writeMap[V any](w *writer, name string, values map[string]V, text func(V) s
 func listed(values []string) string {
 	texts := make([]string, len(values))
 	for i, v := range values {
-		texts[i] = quoted(v)
+		texts[i] = tomltree.Quote(v)
 	}
 	return "[" + strings.Join(texts, ", ") + "]"
 }
@@ -162,24 +164,5 @@ func bareKey(key string) string {
 	if key != "" && strings.IndexFunc(key, func(r rune) bool { return !plain(r) }) < 0 {
 		return key
 	}
-	return quoted(key)
-}
-
-// quoted is a TOML basic string.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
+	return tomltree.Quote(key)
 }

@@ -1,5 +1,5 @@
 // Package tomltree reads TOML into values that know their line, so that whoever finds a value wrong
-// can say where it stands. It is pure.
+// can say where it stands, and writes strings as TOML has them. It is pure.
 package tomltree
 
 import (
