@@ -30,6 +30,9 @@ func Try(path string) (*os.File, error) { return open(path, unix.LOCK_EX|unix.LO
 // Hold takes an exclusive lock on a file that is open already, at once or not at all: ErrHeld.
 func Hold(f *os.File) error { return flock(f, unix.LOCK_EX|unix.LOCK_NB) }
 
+// HoldShared takes a shared lock on a file that is open already, at once or not at all: ErrHeld.
+func HoldShared(f *os.File) error { return flock(f, unix.LOCK_SH|unix.LOCK_NB) }
+
 func open(path string, how int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
