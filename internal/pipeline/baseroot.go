@@ -2,7 +2,11 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"reqpm/internal/builder"
@@ -81,5 +85,17 @@ func (p *Pipeline) openBase(ctx context.Context) (builder.Base, error) {
 func (p *Pipeline) warmBase() {
 	if p.cfg.Target.Kind == target.Host && p.cfg.Builder != nil {
 		p.root.warm()
+	}
+}
+
+// manyProjects is how many projects a set touches that is taken to hold a source which does not say
+// its own dependencies: of the applications measured, all larger ones do (docs/benchmarks.md).
+const manyProjects = 25
+
+// warmFirst opens the first base root of a state directory while the index is read: making it takes
+// seconds of the processor, and reading the index mostly waits. Later ones are quickly opened.
+func (p *Pipeline) warmFirst() {
+	if _, err := os.Stat(filepath.Join(p.paths.facts(), "hooks")); errors.Is(err, fs.ErrNotExist) {
+		p.warmBase()
 	}
 }

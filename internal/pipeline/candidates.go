@@ -54,6 +54,9 @@ func (c *candidates) page(ctx context.Context, name string) (*projectPage, error
 		if page == nil {
 			page = &projectPage{target: c.p.cfg.Target}
 			c.project[name] = page
+			if len(c.project) == manyProjects {
+				c.p.warmFirst()
+			}
 		}
 		c.mu.Unlock()
 		page.once.Do(func() { page.load(ctx, c.p, name) })

@@ -230,13 +230,17 @@ type asked struct {
 // hookRequires asks what else the build of an archive needs. The answer is kept by
 // archive, Python, base root and environment.
 func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
-	reqs, _, err := h.question(ctx, f, record, (*sdist.Asker).Requires)
+	needs, err := h.p.outsideOfQuestion(ctx, f.Name, record)
+	if err != nil {
+		return nil, h.p.explainHook(err)
+	}
+	reqs, _, err := h.question(ctx, f, record, needs.question, (*sdist.Asker).Requires)
 	return h.p.active(h.p.askedBuild(f.Name, reqs)), h.p.explainHook(err)
 }
 
-// question has a backend asked with what its project declares, unless it is known already what it
-// answers; site is where that lies.
-func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
+// question has a backend asked with what its project declares, in a root with needs, unless it is
+// known already what it answers; site is where what it declares lies.
+func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord, needs question,
 	ask func(a *sdist.Asker, ctx context.Context, dir string, env sdist.HookEnv) ([]pep508.Requirement, error)) (reqs []pep508.Requirement, site string, err error) {
 	fit, err := h.fit(ctx, f, record)
 	if err != nil {
@@ -249,10 +253,6 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	if err != nil {
 		return nil, "", err
 	}
-	needs, err := h.p.outsideOfQuestion(ctx, f.Name, record)
-	if err != nil {
-		return nil, "", err
-	}
 	key := []any{fileKey(f) + h.p.saidKey(f.Name), filepath.Base(site), base.ID()}
 	if record.Sdist.Native.Rust {
 		key = append(key, noRustup) // answers without it name an installer of Rust
@@ -260,8 +260,8 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 	if fit.patch != nil {
 		key = append(key, fit.key())
 	}
-	if q := needs.question; len(q.debs)+len(q.install) > 0 {
-		key = append(key, debKeys(q.debs), q.install)
+	if len(needs.debs)+len(needs.install) > 0 {
+		key = append(key, debKeys(needs.debs), needs.install)
 	}
 	path := filepath.Join(h.p.paths.facts(), "hooks", digest(key)+".json")
 	var answer asked
@@ -285,19 +285,37 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord,
 }
 
 // asker asks in trees that inSource unpacked for it.
-func (h *hooks) asker(base sdist.Runner, needs outside) *sdist.Asker {
-	return &sdist.Asker{Runner: questionRoot{base, h.p, needs.question}, TempDir: h.p.paths.tmp(), Scratch: true}
+func (h *hooks) asker(base sdist.Runner, needs question) *sdist.Asker {
+	return &sdist.Asker{Runner: questionRoot{base, h.p, needs}, TempDir: h.p.paths.tmp(), Scratch: true}
 }
 
-// metadata asks a build backend what the package says of itself: along with what it needs, where
-// it needs nothing more than its project declares.
+// metadata asks a build backend what the package says of itself. Most can say it without the
+// libraries and programs that their build needs, and finding those takes the distribution's tools
+// seconds, so they are looked for only where the backend fails without.
 func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) ([]byte, error) {
+	raw, bare := h.metadataWith(ctx, f, record, question{})
+	if bare == nil || ctx.Err() != nil || fatal(bare) {
+		return raw, bare
+	}
+	needs, err := h.p.outsideOfQuestion(ctx, f.Name, record)
+	if err != nil {
+		return nil, err
+	}
+	if len(needs.question.debs)+len(needs.question.install) == 0 {
+		return nil, bare
+	}
+	return h.metadataWith(ctx, f, record, needs.question)
+}
+
+// metadataWith asks in a root with needs: along with what the build requires, where that is nothing
+// more than its project declares.
+func (h *hooks) metadataWith(ctx context.Context, f index.File, record sdistRecord, needs question) ([]byte, error) {
 	var raw []byte
 	describe := func(a *sdist.Asker, ctx context.Context, dir string, env sdist.HookEnv) (reqs []pep508.Requirement, err error) {
 		reqs, raw, err = a.Describe(ctx, dir, env)
 		return reqs, err
 	}
-	extra, site, err := h.question(ctx, f, record, describe)
+	extra, site, err := h.question(ctx, f, record, needs, describe)
 	if err != nil {
 		return nil, err
 	}
@@ -309,10 +327,6 @@ func (h *hooks) metadata(ctx context.Context, f index.File, record sdistRecord) 
 		return raw, nil
 	}
 	base, err := h.p.openBase(ctx)
-	if err != nil {
-		return nil, err
-	}
-	needs, err := h.p.outsideOfQuestion(ctx, f.Name, record)
 	if err != nil {
 		return nil, err
 	}
@@ -402,7 +416,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 	}
 	needs.question.debs = needs.debs // compilers too: this is a build
 	err = h.inSource(ctx, f, fit, func(dir string) error {
-		return h.asker(base, needs).Wheel(ctx, dir, env, scratch)
+		return h.asker(base, needs.question).Wheel(ctx, dir, env, scratch)
 	})
 	if err != nil {
 		return "", fmt.Errorf("wheel of build tool %s: %w", f.Filename, err)

@@ -127,7 +127,7 @@ func (d debian) Fetch(_ context.Context, list []apt.Package) ([]string, error) {
 }
 
 // localLine is a line for target local on a machine of Debian's kind that has nothing installed.
-func localLine(t *testing.T, state string, w *workshop, system SystemPackages) *line {
+func localLine(t *testing.T, state string, w *workshop, system SystemPackages, packages ...testindex.Package) *line {
 	t.Helper()
 	tgt, err := target.Find(t.Context(), "local")
 	if err != nil {
@@ -135,7 +135,7 @@ func localLine(t *testing.T, state string, w *workshop, system SystemPackages) *
 	}
 	tgt.RPM.Style, tgt.Kind = target.StyleDriver, target.Host
 	w.target = tgt
-	l := newLine(t, state, w, func(c *Config) { c.System = system }, testindex.Package{Name: "lib", Version: "1"})
+	l := newLine(t, state, w, func(c *Config) { c.System = system }, append(packages, testindex.Package{Name: "lib", Version: "1"})...)
 	l.system.installed = func() (map[string]string, error) { return map[string]string{}, nil }
 	return l
 }

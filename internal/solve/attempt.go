@@ -304,16 +304,9 @@ func (a *attempt) decide(v *variable) error {
 	if err := a.ctx.Err(); err != nil {
 		return err
 	}
-	value := v.cur.max()
-	if want, ok := a.mode.preferring[v.name]; ok && v.extra == "" {
-		if i := v.list.like(want); i > 0 && v.cur.has(i) {
-			value = i
-		}
-	}
-	if anchor, ok := a.req.near[v.name]; ok && v.extra == "" {
-		value = v.nearest(anchor)
-	}
+	value := a.preferred(v)
 	a.lookFurther(v, value)
+	a.lookBeside(v, value)
 	var said []*incompat
 	var err error
 	if v.extra == "" {
@@ -336,6 +329,22 @@ func (a *attempt) decide(v *variable) error {
 	}
 	a.trail.decide(v, value)
 	return nil
+}
+
+// preferred is the value that v takes when it is decided now.
+func (a *attempt) preferred(v *variable) int {
+	if v.extra != "" {
+		return v.cur.max()
+	}
+	if anchor, ok := a.req.near[v.name]; ok {
+		return v.nearest(anchor)
+	}
+	if want, ok := a.mode.preferring[v.name]; ok {
+		if i := v.list.like(want); i > 0 && v.cur.has(i) {
+			return i
+		}
+	}
+	return v.cur.max()
 }
 
 // maxBlocked is how many versions of one package another may rule out before it has to wait.
@@ -386,6 +395,31 @@ func (a *attempt) lookFurther(v *variable, value int) {
 		if v.cur.has(i) {
 			a.f.lookAt(v.name, v.list.cands[i-1].Version)
 			row--
+		}
+	}
+}
+
+// maxBeside is how many costly questions are asked beside the one that the solver waits for.
+const maxBeside = 3
+
+// lookBeside has other costly questions answered while the solver waits for one: those about what
+// would be decided next of the packages wanted now. Without a wait they would be guesses too dear
+// to make; one after the other they are what resolving a set with sources takes longest for.
+func (a *attempt) lookBeside(v *variable, value int) {
+	if v.extra != "" || a.mode.known || !a.f.dear(v.name, v.list.cands[value-1].Version) {
+		return
+	}
+	left := maxBeside
+	for _, w := range a.vars {
+		if left == 0 {
+			return
+		}
+		if w == v || w.extra != "" || w.decided > 0 || !w.wanted() {
+			continue
+		}
+		if next := w.list.cands[a.preferred(w)-1].Version; a.f.dear(w.name, next) {
+			a.f.ask(w.name, next)
+			left--
 		}
 	}
 }

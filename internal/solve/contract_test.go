@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
@@ -73,6 +74,35 @@ func TestWhatIsDearIsNotFetchedAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if w.calls["a 2.0"] > 0 || w.calls["a 1.0"] != 1 {
+		t.Errorf("calls: %v", w.calls)
+	}
+}
+
+// Two sources whose backends take their time are asked side by side: each waits here for the other.
+func TestDearQuestionsAreAskedBesideEachOther(t *testing.T) {
+	u := parseUniverse(t, "app 1.0: a | b\n a 1.0:\n b 1.0:")
+	var both sync.WaitGroup
+	both.Add(2)
+	w := &watched{universe: u, cheap: func(name string) bool { return name == "app" }, requires: func(ctx context.Context, name string) error {
+		if name == "app" {
+			return nil
+		}
+		both.Done()
+		met := make(chan struct{})
+		go func() { both.Wait(); close(met) }()
+		select {
+		case <-met:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := Solve(ctx, w, request(t, "app")); err != nil {
+		t.Fatal(err)
+	}
+	if w.calls["a 1.0"] != 1 || w.calls["b 1.0"] != 1 {
 		t.Errorf("calls: %v", w.calls)
 	}
 }

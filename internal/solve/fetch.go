@@ -186,9 +186,22 @@ func (f *fetcher) enqueue(work func()) {
 
 // lookAt starts fetching the requirements of one version.
 func (f *fetcher) lookAt(name string, v pep440.Version) {
-	if e, ok := f.src.(Eager); ok && !e.Cheap(name, v) {
-		return
+	if e, ok := f.src.(Eager); !ok || e.Cheap(name, v) {
+		f.ask(name, v)
 	}
+}
+
+// dear tells whether the requirements of a version are costly to have, and nobody asks for them yet.
+func (f *fetcher) dear(name string, v pep440.Version) bool {
+	f.mu.Lock()
+	asked := f.reqs[versionKey{name, v.String()}] != nil
+	f.mu.Unlock()
+	e, ok := f.src.(Eager)
+	return ok && !asked && !e.Cheap(name, v)
+}
+
+// ask has the requirements of one version fetched, whatever that costs.
+func (f *fetcher) ask(name string, v pep440.Version) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.frozen && f.reqs[versionKey{name, v.String()}] == nil {

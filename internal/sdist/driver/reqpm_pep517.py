@@ -761,22 +761,53 @@ def cmd_requires(args):
 
 
 def cmd_metadata(args):
-    data = prepare_metadata(load_backend(), settings(args))
+    write_metadata(load_backend(), args)
+
+
+def write_metadata(backend, args):
+    data = prepare_metadata(backend, settings(args))
     os.makedirs(args.out, exist_ok=True)
     with open(os.path.join(args.out, "METADATA"), "wb") as stream:
         stream.write(data)
 
 
 def cmd_describe(args):
-    hook = hook_requires(load_backend(), settings(args))
-    if all(at_hand(text) for text in hook):
-        # A process of its own, as PEP 517 asks for each hook. One that fails leaves no METADATA,
-        # and is asked again where its words are wanted.
-        again = [sys.executable, "-s", os.path.abspath(__file__), "metadata", args.out]
-        for text in args.config_setting:
-            again += ["-C", text]
-        subprocess.call(again)
+    backend = load_backend()
+    describe = apart(lambda: write_metadata(backend, args))
+    hook = hook_requires(backend, settings(args))
+    # A process that fails leaves no METADATA, and is asked again where its words are wanted.
+    describe(all(at_hand(text) for text in hook))
     return json.dumps({"requires": build_system()[0], "hook": hook})
+
+
+def apart(work):
+    """A process of its own for work, as PEP 517 asks for each hook, without importing everything again.
+
+    It begins when the function that is returned is called with True, and that waits for its end.
+    """
+    sys.stdout.flush()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.close(writer)
+            if os.read(reader, 1):  # nothing: the other process ended, or does not want it
+                work()
+                sys.stdout.flush()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    os.close(reader)
+
+    def go(wanted):
+        if wanted:
+            os.write(writer, b"1")
+        os.close(writer)
+        os.waitpid(child, 0)
+    return go
 
 
 def at_hand(text):
