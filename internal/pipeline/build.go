@@ -99,8 +99,13 @@ type finished struct {
 // was finished stays in the cache, so that the same call goes on from there. A full disk ends
 // it likewise, with ErrDiskFull.
 func (p *Pipeline) Build(ctx context.Context, work *Work, logDir string) (map[plan.ID]*Outcome, error) {
-	r := &run{p: p, work: work, logs: logDir, waiting: map[plan.ID]int{}, outcomes: map[plan.ID]*Outcome{}, results: make(chan finished)}
 	p.stage("build", fmt.Sprintf("%d packages on %d slots", work.Plan.Len(), p.Slots()))
+	return p.walk(ctx, work, logDir)
+}
+
+// walk is Build of a whole plan or a part of one.
+func (p *Pipeline) walk(ctx context.Context, work *Work, logDir string) (map[plan.ID]*Outcome, error) {
+	r := &run{p: p, work: work, logs: logDir, waiting: map[plan.ID]int{}, outcomes: map[plan.ID]*Outcome{}, results: make(chan finished)}
 	for _, id := range work.Plan.Order() {
 		n := work.Plan.Node(id)
 		r.left += n.Seconds
