@@ -53,8 +53,12 @@ var missingDeps = []*regexp.Regexp{
 	regexp.MustCompile(`(?m)^No matching package to install: '(.+)'$`),
 	regexp.MustCompile(`(?m)^No match for argument: (.+)$`),
 	regexp.MustCompile(`(?m)nothing provides (.+?) needed by `),
+	regexp.MustCompile(`(?m)nothing provides requested (.+)$`), // rich dependencies, when dnf 4 sees that no package has a part
 	regexp.MustCompile(`(?m)No matching package to install: "(.+)"$`),
 }
+
+// problem is how dnf begins what its solver says: one problem, or the first of several.
+var problem = regexp.MustCompile(`(?m)^\s*Problem(?: \d+)?:`)
 
 // DNFError tells a missing dependency from a dnf that broke: what it wrote is out, how it ended err.
 func DNFError(err error, out string) error {
@@ -72,7 +76,7 @@ func DNFError(err error, out string) error {
 	case len(be.Missing) > 0:
 		be.Cause = builder.CauseDeps
 		be.Err = fmt.Errorf("nothing provides %s", strings.Join(be.Missing, ", "))
-	case strings.Contains(out, "conflicting requests") || strings.Contains(out, "Problem:"):
+	case strings.Contains(out, "conflicting requests") || problem.MatchString(out):
 		be.Cause = builder.CauseDeps
 		be.Err = errors.New("the build requirements cannot be installed together")
 	}
