@@ -47,6 +47,7 @@ fedora_names() {
   case $1 in
     createrepo-c) echo createrepo_c ;;
     g++) echo gcc-c++ ;;
+    postgresql) echo postgresql-server ;;
     rpm) echo rpm-build rpm-sign ;;
     libffi-dev) echo libffi-devel ;;
     gnupg) echo gnupg2 ;;
@@ -117,7 +118,7 @@ lint() {
 
 run_tests() {
   need_build_tools
-  install_packages cpio zstd libffi-dev util-linux file rpmlint
+  install_packages cpio zstd libffi-dev util-linux file rpmlint postgresql
   build_binary
   lint
   say "make the EL-like test distribution"

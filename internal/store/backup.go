@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Backup writes a copy of an SQLite database to a file that is not there yet, while everything goes on. The
+// copy is the state of one moment; restoring it is opening it. PostgreSQL has pg_dump.
+func (s *Store) Backup(ctx context.Context, path string) error {
+	if s.path == "" {
+		return fmt.Errorf("back up: %w: use pg_dump", errors.ErrUnsupported)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("back up to %s: %w", path, os.ErrExist)
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(path), ".backup")
+	if err != nil {
+		return fmt.Errorf("back up to %s: %w", path, err)
+	}
+	defer os.RemoveAll(tmp)
+	part := filepath.Join(tmp, "db")
+	if _, err := s.exec(ctx, "back up to "+path, "VACUUM INTO $1", part); err != nil {
+		return err
+	}
+	f, err := os.Open(part)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err == nil {
+		err = os.Link(part, path) // not Rename: what is there by now is somebody's
+	}
+	if err != nil {
+		return fmt.Errorf("back up to %s: %w", path, err)
+	}
+	return nil
+}
+
+// tables in an order in which each comes after what it refers to.
+var tables = []string{
+	"projects", "runs", "lanes", "workers", "steps", "edges", "attempts", "limits", "events", "artifacts", "snapshots", "repositories", "schedules", "settings",
+	"log_entries", "spec_revisions", "durations", "users", "members", "tokens", "sessions", "audit", "secrets", "idempotency_keys",
+}
+
+// CopyTo copies everything to another store, which must be empty (ErrConflict): from SQLite to
+// PostgreSQL, or back. Nothing should be written here meanwhile: stop the server first.
+func (s *Store) CopyTo(ctx context.Context, to *Store) error {
+	from, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("copy the database: %w", err)
+	}
+	defer func() { _ = from.Rollback() }()
+	return to.Write(ctx, func(tx *Tx) error {
+		for _, table := range tables {
+			if err := copyTable(ctx, from, tx, table); err != nil {
+				return fmt.Errorf("copy the table %s: %w", table, err)
+			}
+		}
+		return nil
+	})
+}
+
+func copyTable(ctx context.Context, from *sql.Tx, tx *Tx, table string) error {
+	full, err := one(ctx, tx.Queries, "look whether it is empty", value[bool], "SELECT EXISTS (SELECT 1 FROM "+table+")")
+	if err != nil {
+		return err
+	}
+	if full {
+		return fmt.Errorf("%w: it is not empty", ErrConflict)
+	}
+	read, err := from.QueryContext(ctx, "SELECT * FROM "+table)
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	columns, err := read.Columns()
+	if err != nil {
+		return err
+	}
+	var batch [][]any
+	write := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		marks, args := rows(batch, func(row []any) []any { return row })
+		batch = batch[:0]
+		_, err := tx.exec(ctx, "write rows", "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES "+marks, args...)
+		return err
+	}
+	for read.Next() {
+		row, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range row {
+			into[i] = &row[i]
+		}
+		if err := read.Scan(into...); err != nil {
+			return err
+		}
+		batch = append(batch, row)
+		if len(batch) == chunk/2 {
+			if err := write(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := errors.Join(read.Err(), write()); err != nil {
+		return err
+	}
+	if tx.dialect == postgresDialect && slices.Contains(columns, "id") {
+		// The next number comes after the copied ones.
+		_, err := tx.exec(ctx, "go on with its numbers", "SELECT setval(pg_get_serial_sequence('"+table+"', 'id'), (SELECT COALESCE(MAX(id), 0) + 1 FROM "+table+"), FALSE)")
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Kind is what a step does.
+type Kind string
+
+// The kinds, in the order of the chain.
+const (
+	Checkout Kind = "checkout"
+	Analyze  Kind = "analyze"
+	Resolve  Kind = "resolve"
+	Specs    Kind = "specs"
+	Plan     Kind = "plan"
+	Build    Kind = "build"
+	Publish  Kind = "publish"
+	Verify   Kind = "verify"
+)
+
+// StepState is where a step is.
+type StepState string
+
+// A step's states. From waiting it goes to ready when what it needs has ended, to running when a
+// worker claims it, and to one of the rest at its end.
+const (
+	Waiting   StepState = "waiting" // for other steps, or until RetryAt
+	Ready     StepState = "ready"   // for a slot
+	Running   StepState = "running"
+	Succeeded StepState = "succeeded"
+	Failed    StepState = "failed"
+	Blocked   StepState = "blocked" // something it needs failed: Root
+	Cancelled StepState = "cancelled"
+)
+
+// Ended says whether nothing more happens to a step, unless somebody asks for it again.
+func (s StepState) Ended() bool { return s != Waiting && s != Ready && s != Running }
+
+// Step is a durable unit of work. A build is a step of kind Build.
+type Step struct {
+	ID        int64
+	Run       int64
+	Project   int64
+	Key       string // names it within its run
+	Kind      Kind
+	Target    string
+	Package   string // NAME==VERSION, of builds
+	Labels    string // that its worker must have: "NAME=VALUE,…", sorted
+	Exclusive bool   // it has its worker to itself
+	State     StepState
+	Waiting   int64   // how many steps it still waits for
+	Priority  float64 // the seconds expected from its start to the end of what waits for it
+	Expected  float64 // the seconds expected of itself
+	// Attempt is the fencing token: a result counts only from the holder of the current attempt.
+	Attempt       int64
+	Worker        int64  // that runs it, or ran it last; 0: none did
+	Avoid         string // name of the worker where infrastructure failed last
+	RetryAt       time.Time
+	InfraFailures int64 // of the infrastructure, since somebody last asked for the step
+	Losses        int64 // of workers, likewise
+	CancelWanted  bool
+	Created       time.Time
+	ReadyAt       time.Time
+	Started       time.Time
+	Finished      time.Time
+	Cause         string
+	Root          string // of a blocked step: the package or key of what failed
+	RootStep      int64
+	Input         json.RawMessage
+	Result        json.RawMessage
+
+	lane int64
+}
+
+const stepColumns = "id, run, project, lane, step_key, kind, target, package, labels, exclusive, state, waiting, priority, expected_seconds, attempt, worker, avoid, retry_at, infra_failures, losses, cancel_wanted, created, ready, started, finished, cause, root, root_step, input, result"
+
+func scanStep(row scanner) (s Step, err error) {
+	var input, result string
+	err = row.Scan(&s.ID, &s.Run, &s.Project, &s.lane, &s.Key, &s.Kind, &s.Target, &s.Package, &s.Labels, &s.Exclusive, &s.State, &s.Waiting, &s.Priority, &s.Expected, &s.Attempt, &s.Worker, &s.Avoid,
+		timeColumn{&s.RetryAt}, &s.InfraFailures, &s.Losses, &s.CancelWanted, timeColumn{&s.Created}, timeColumn{&s.ReadyAt}, timeColumn{&s.Started}, timeColumn{&s.Finished}, &s.Cause, &s.Root, &s.RootStep, &input, &result)
+	s.Input, s.Result = json.RawMessage(input), json.RawMessage(result)
+	return s, err
+}
+
+// Name is what people call a step: its package, else its key.
+func (s Step) Name() string {
+	if s.Package != "" {
+		return s.Package
+	}
+	return s.Key
+}
+
+// Step is ErrNotFound where there is none.
+func (q Queries) Step(ctx context.Context, id int64) (Step, error) {
+	return one(ctx, q, fmt.Sprintf("read step %d", id), scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.id = $1", id)
+}
+
+// RunSteps are all steps of a run, the oldest first.
+func (q Queries) RunSteps(ctx context.Context, run int64) ([]Step, error) {
+	return many(ctx, q, fmt.Sprintf("read the steps of run %d", run), scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 ORDER BY s.id", run)
+}
+
+// Edge says that Step waits for Needs: for its success, or when Soft, for its end.
+type Edge struct {
+	Step, Needs int64
+	Soft        bool
+}
+
+func scanEdge(row scanner) (e Edge, err error) {
+	err = row.Scan(&e.Step, &e.Needs, &e.Soft)
+	return e, err
+}
+
+// RunEdges are all edges of a run.
+func (q Queries) RunEdges(ctx context.Context, run int64) ([]Edge, error) {
+	return many(ctx, q, fmt.Sprintf("read the graph of run %d", run), scanEdge, "SELECT e.step, e.needs, e.soft FROM edges e JOIN steps s ON s.id = e.step WHERE s.run = $1 ORDER BY e.step, e.needs", run)
+}
+
+// Needs are the steps that a step waits for.
+func (q Queries) Needs(ctx context.Context, step int64) ([]Step, error) {
+	return many(ctx, q, "read what a step needs", scanStep, "SELECT "+stepColumns+" FROM edges e JOIN steps s ON s.id = e.needs WHERE e.step = $1 ORDER BY s.id", step)
+}
+
+// StepFilter chooses steps; a zero field chooses all.
+type StepFilter struct {
+	Project, Run int64
+	Kinds        []Kind
+	States       []StepState
+	Target       string
+	Package      string // NAME==VERSION, or NAME for every version
+	Worker       int64
+}
+
+// Steps lists steps, builds with Kinds {Build}; sorted by id or package, and with one run also by
+// expected, started or finished.
+func (q Queries) Steps(ctx context.Context, f StepFilter, p Page) (Part[Step], error) {
+	var w where
+	if f.Run != 0 {
+		w.add("s.run = ?", f.Run)
+	}
+	if f.Project != 0 {
+		w.add("s.project = ?", f.Project)
+	}
+	in(&w, "s.kind", texts(f.Kinds))
+	in(&w, "s.state", texts(f.States))
+	if f.Target != "" {
+		w.add("s.target = ?", f.Target)
+	}
+	if f.Worker != 0 {
+		w.add("s.worker = ?", f.Worker)
+	}
+	if f.Package != "" {
+		w.addPackage(f.Package)
+	}
+	orders := map[string]order{"package": {"s.package", false}}
+	if f.Run != 0 {
+		orders["started"], orders["finished"] = order{"s.started", true}, order{"s.finished", true}
+	}
+	return listing[Step]{
+		what: "list steps", query: "SELECT " + stepColumns + " FROM steps s", id: "s.id", scan: scanStep, orders: orders,
+		key: func(s Step, sort string) (any, int64) {
+			switch sort {
+			case "started":
+				return millis(s.Started), s.ID
+			case "finished":
+				return millis(s.Finished), s.ID
+			}
+			return s.Package, s.ID
+		},
+	}.page(ctx, q, w, p)
+}
+
+// addPackage wants one version of a package, or with a bare name every one.
+func (w *where) addPackage(name string) {
+	for i := range name {
+		if name[i] == '=' {
+			w.add("s.package = ?", name)
+			return
+		}
+	}
+	w.add("s.package >= ?", name+"==")
+	w.add("s.package < ?", name+"=>") // ">" is the character after "="
+}
+
+// Attempt is one try of a step, each with a log of its own.
+type Attempt struct {
+	Step           int64
+	Attempt        int64
+	Worker         int64
+	WorkerName     string
+	Log            string // its name among the blob.Logs
+	State          StepState
+	Cause          string
+	Infrastructure bool // the machine failed, not the package
+	Started        time.Time
+	Finished       time.Time
+}
+
+// LogName is the name of an attempt's log among the blob.Logs.
+func LogName(run, step, attempt int64) string {
+	return fmt.Sprintf("runs/%d/%d.%d.log", run, step, attempt)
+}
+
+// Attempts are a step's tries, the first one first.
+func (q Queries) Attempts(ctx context.Context, step int64) ([]Attempt, error) {
+	return many(ctx, q, "read a step's attempts", func(row scanner) (a Attempt, err error) {
+		err = row.Scan(&a.Step, &a.Attempt, &a.Worker, &a.WorkerName, &a.Log, &a.State, &a.Cause, &a.Infrastructure, timeColumn{&a.Started}, timeColumn{&a.Finished})
+		return a, err
+	}, "SELECT step, attempt, worker, worker_name, log, state, cause, infrastructure, started, finished FROM attempts WHERE step = $1 ORDER BY attempt", step)
+}
+
+// Expected is the median of how long the last nine successful builds (or other steps) of a package, of any
+// version, took on a target, in seconds; 0: none did yet.
+func (q Queries) Expected(ctx context.Context, kind Kind, pkg, target string) (float64, error) {
+	return one(ctx, q, "read durations", value[float64], `SELECT COALESCE(AVG(seconds), 0) FROM (
+		SELECT seconds, ROW_NUMBER() OVER (ORDER BY seconds) AS place, COUNT(*) OVER () AS n FROM (
+			SELECT seconds FROM durations WHERE kind = $1 AND package = $2 AND target = $3 ORDER BY id DESC LIMIT 9) newest) sorted
+		WHERE place IN ((n + 1) / 2, (n + 2) / 2)`, string(kind), packageName(pkg), target)
+}
+
+// packageName is the name of NAME==VERSION: durations are of packages, not versions.
+func packageName(pkg string) string {
+	for i := range pkg {
+		if pkg[i] == '=' {
+			return pkg[:i]
+		}
+	}
+	return pkg
+}

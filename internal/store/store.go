@@ -1,0 +1,192 @@
+// Package store keeps what the service knows in a database: SQLite, or PostgreSQL for several
+// machines. It is the only package that speaks SQL, and every statement is written once for both.
+//
+//	Open → (reads, Write)… → Close
+//
+// Statements that stand alone are methods of Queries, which Store and Tx both have. What takes several
+// is a method of Tx, and runs in Store.Write. Writes come one after the other on both databases: SQLite has
+// one writer anyhow, and on PostgreSQL Write holds an advisory lock. So limits are counted
+// right, no two transactions deadlock, and events get their numbers in the order in which they are seen.
+//
+// Times are kept in milliseconds, UTC; the zero time is "never". All methods may be called from
+// any goroutine.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"reqpm/internal/filelock"
+)
+
+// Errors that callers tell apart, wrapped with what was being done.
+var (
+	ErrNotFound  = errors.New("not found")
+	ErrConflict  = errors.New("there is one already")
+	ErrReference = errors.New("what it belongs to is not there, or something still belongs to it")
+	ErrNewer     = errors.New("the database was made by a newer version of reqpm")
+	ErrInUse     = errors.New("another server uses this database")
+	ErrCursor    = errors.New("not a cursor of this list")
+	ErrSort      = errors.New("this list cannot be sorted by that")
+)
+
+// Config says which database, and as what it is opened.
+type Config struct {
+	// URL is postgres://… or the path of an SQLite file, which is made where there is none.
+	URL string
+	// Server takes the SQLite file for this process alone among servers (ErrInUse), and brings an
+	// older schema forward. Without it, a command may read and write beside a server; it brings
+	// the schema forward only when no server has the file.
+	Server bool
+	Log    *slog.Logger // nil: nothing is logged
+}
+
+// Store is an open database.
+type Store struct {
+	Queries
+	db   *sql.DB
+	path string   // of the SQLite file
+	lock *os.File // of an SQLite file that a server has
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced after each Write
+}
+
+// Tx is a transaction: see Store.Write.
+type Tx struct{ Queries }
+
+// Queries are the statements that stand alone.
+type Queries struct {
+	db      conn
+	dialect *dialect
+}
+
+// conn is a database or a transaction.
+type conn interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// dialect is where the two databases differ.
+type dialect struct {
+	name     string
+	words    *strings.Replacer // of migrations
+	open     func(url string) (*sql.DB, error)
+	conflict func(error) error // the error of this package that a driver's error is, or nil
+	// begin makes the writer of a transaction the only one.
+	begin string
+}
+
+// Open opens a database, and brings its schema forward: ErrNewer when this program is too old for
+// it, ErrInUse when another server has it.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{changed: make(chan struct{})}
+	d := postgresDialect
+	if !isPostgres(cfg.URL) {
+		d, s.path = sqliteDialect, strings.TrimPrefix(cfg.URL, "sqlite:")
+	}
+	fail := func(err error) (*Store, error) {
+		return nil, errors.Join(fmt.Errorf("open the database %s: %w", shown(cfg.URL), err), s.Close())
+	}
+	migrating := true
+	if s.path != "" {
+		var err error
+		if s.lock, err = filelock.Try(s.path + ".lock"); errors.Is(err, filelock.ErrHeld) {
+			if cfg.Server {
+				return fail(ErrInUse)
+			}
+			migrating = false
+		} else if err != nil {
+			return fail(err)
+		}
+	}
+	var err error
+	if s.db, err = d.open(cfg.URL); err != nil {
+		return fail(err)
+	}
+	s.Queries = Queries{db: s.db, dialect: d}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := migrate(ctx, s.db, d, migrating, log); err != nil {
+		return fail(err)
+	}
+	if s.lock != nil && !cfg.Server {
+		err = s.lock.Close()
+		s.lock = nil
+		if err != nil {
+			return fail(err)
+		}
+	}
+	return s, nil
+}
+
+// Close ends every connection, and gives the file to the next server.
+func (s *Store) Close() error {
+	var err error
+	if s.db != nil {
+		err = s.db.Close()
+	}
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// Ping is nil when the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.db.PingContext(ctx); err != nil {
+		return fmt.Errorf("ask the database: %w", err)
+	}
+	return nil
+}
+
+// Name is "SQLite" or "PostgreSQL".
+func (q Queries) Name() string { return q.dialect.name }
+
+// Write runs fn in a transaction, the only one that writes. It is committed when fn returns nil, and as if
+// it had never been otherwise. fn must use tx alone (the store's own methods would wait for it), and
+// do nothing that cannot be done again.
+func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to roll back
+	if s.dialect.begin != "" {
+		if _, err := tx.ExecContext(ctx, s.dialect.begin); err != nil {
+			return fmt.Errorf("begin a transaction: %w", err)
+		}
+	}
+	if err := fn(&Tx{Queries{db: tx, dialect: s.dialect}}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return nil
+}
+
+// Changed is closed when this process has written something. What other processes write is seen
+// by asking (LastEvent) only.
+func (s *Store) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// now is the time as it is kept.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
