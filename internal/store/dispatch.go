@@ -307,7 +307,10 @@ func (tx *Tx) CancelStep(ctx context.Context, id int64, cause string) error {
 		return err
 	}
 	if s.State == Running {
-		return tx.must(ctx, "cancel a step", "UPDATE steps SET cancel_wanted = TRUE WHERE id = $1", id)
+		if err := tx.must(ctx, "cancel a step", "UPDATE steps SET cancel_wanted = TRUE WHERE id = $1", id); err != nil {
+			return err
+		}
+		return tx.stepEvents(ctx, []Step{s}) // its worker looks
 	}
 	s, err = one(ctx, tx.Queries, "cancel a step", scanStep, "UPDATE steps AS s SET state = 'cancelled', cause = $2, finished = $3, retry_at = 0 WHERE s.id = $1 RETURNING "+stepColumns, id, cause, millis(now()))
 	if err != nil {
@@ -334,6 +337,10 @@ func (tx *Tx) CancelRun(ctx context.Context, run int64, cause string) error {
 		return err
 	}
 	if err := tx.stepEvents(ctx, cancelled); err != nil {
+		return err
+	}
+	data, _ := json.Marshal(map[string]any{"state": r.State, "cancel_wanted": true}) // workers look
+	if err := tx.AddEvent(ctx, Event{Kind: "run", Project: r.Project, Run: run, Data: data}); err != nil {
 		return err
 	}
 	return tx.endRun(ctx, run)
