@@ -175,6 +175,11 @@ func (q Queries) SessionByHash(ctx context.Context, hash string) (Session, error
 	}, "SELECT hash, user_id, created, expires FROM sessions WHERE hash = $1 AND expires > $2", hash, millis(now()))
 }
 
+// RenewSession lets a session live longer: ErrNotFound when it has ended.
+func (q Queries) RenewSession(ctx context.Context, hash string, expires time.Time) error {
+	return q.must(ctx, "prolong a session", "UPDATE sessions SET expires = $2 WHERE hash = $1", hash, millis(expires))
+}
+
 // DeleteSession ends one; DeleteSessions all of a user.
 func (q Queries) DeleteSession(ctx context.Context, hash string) error {
 	_, err := q.exec(ctx, "end a session", "DELETE FROM sessions WHERE hash = $1", hash)
