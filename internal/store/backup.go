@@ -83,6 +83,10 @@ func copyTable(ctx context.Context, from *sql.Tx, tx *Tx, table string) error {
 	if err != nil {
 		return err
 	}
+	types, err := read.ColumnTypes()
+	if err != nil {
+		return err
+	}
 	var batch [][]any
 	write := func() error {
 		if len(batch) == 0 {
@@ -100,6 +104,11 @@ func copyTable(ctx context.Context, from *sql.Tx, tx *Tx, table string) error {
 		}
 		if err := read.Scan(into...); err != nil {
 			return err
+		}
+		for i, v := range row {
+			if n, ok := v.(int64); ok && types[i].DatabaseTypeName() == "BOOLEAN" {
+				row[i] = n != 0 // SQLite has numbers for them
+			}
 		}
 		batch = append(batch, row)
 		if len(batch) == chunk/2 {

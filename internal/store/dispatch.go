@@ -194,7 +194,7 @@ func (tx *Tx) FinishStep(ctx context.Context, f Finish) (Step, error) {
 		return s, err
 	}
 	if f.State == Succeeded {
-		seconds := s.Finished.Sub(s.Started).Seconds()
+		seconds := max(s.Finished.Sub(s.Started).Seconds(), 0.001) // 0 is unknown, and clocks go back
 		if _, err := tx.exec(ctx, "note a duration", "INSERT INTO durations (kind, package, target, seconds, at) VALUES ($1, $2, $3, $4, $5)", string(s.Kind), packageName(s.Package), s.Target, seconds, millis(s.Finished)); err != nil {
 			return s, err
 		}
