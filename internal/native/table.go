@@ -10,6 +10,7 @@ var items = []item{
 	// Tools.
 	{name: "cmake", tool: true, programs: []string{"cmake"}, rpm: "cmake", rpm7: "cmake3", debian: []string{"cmake"}},                                         // EL7: EPEL
 	{name: "ninja", tool: true, programs: []string{"ninja"}, rpm: "ninja-build", debian: []string{"ninja-build"}},                                             // EL8, EL9: CRB; EL7: EPEL
+	{name: "patchelf", tool: true, programs: []string{"patchelf"}, rpm: "patchelf", debian: []string{"patchelf"}},                                             // EPEL
 	{name: "pkg-config", tool: true, programs: []string{"pkg-config"}, rpm: "/usr/bin/pkg-config", debian: []string{"pkgconf", "pkg-config"}},                 //
 	{name: "swig", tool: true, programs: []string{"swig"}, rpm: "swig", debian: []string{"swig"}},                                                             // EL9, EL10: CRB
 	{name: "gfortran", tool: true, compiler: true, programs: []string{"gfortran"}, rpm: "gcc-gfortran", debian: []string{"gfortran"}},                         //

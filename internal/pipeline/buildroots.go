@@ -183,10 +183,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	if b.outside, err = g.p.outsideOf(ctx, b.name, g.p.pureRecord(b)); err != nil {
 		return err
 	}
-	for _, note := range b.outside.notes {
-		g.p.warn("plan", fmt.Sprintf("%s: %s", b.id, note))
-	}
-	hook, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
+	hook, tools, err := g.p.hooks.hookRequires(ctx, b.file, b.record)
 	if err != nil {
 		if g.p.mendPlanned(ctx, b, err) {
 			return g.ownFacts(ctx, b)
@@ -197,6 +194,14 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 		}
 		// The build itself will say better what is wrong than a failing question does.
 		g.p.warn("plan", fmt.Sprintf("%s: its build backend could not be asked what it needs: %s", b.id, lastLine(err.Error())))
+	}
+	if len(tools) > 0 {
+		if b.outside, err = g.p.outsideOf(ctx, b.name, g.p.pureRecord(b), tools...); err != nil {
+			return err
+		}
+	}
+	for _, note := range b.outside.notes {
+		g.p.warn("plan", fmt.Sprintf("%s: %s", b.id, note))
 	}
 	backend := hook
 	b.requires = append(slices.Clone(system), backend...)

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"reqpm/internal/index"
+	"reqpm/internal/native"
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/sdist"
@@ -81,7 +82,7 @@ func (p *Pipeline) macroNeeds(name string) []pep508.Requirement {
 
 // buildSystem is everything the build of a project needs before its backend is asked.
 func (p *Pipeline) buildSystem(ctx context.Context, name string, record sdistRecord) []pep508.Requirement {
-	rest, _ := p.systemTools(ctx, name, record.Sdist.Requires)
+	rest, _ := p.systemTools(ctx, p.saidBuild(name, record.Sdist.Requires))
 	return append(rest, p.macroNeeds(name)...)
 }
 
@@ -227,15 +228,16 @@ type asked struct {
 	Requires []string // get_requires_for_build_wheel
 }
 
-// hookRequires asks what else the build of an archive needs. The answer is kept by
-// archive, Python, base root and environment.
-func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, error) {
+// hookRequires asks what else the build of an archive needs: Python packages, and programs of the
+// distribution in place of their wheels. The answer is kept by archive, Python, base root and environment.
+func (h *hooks) hookRequires(ctx context.Context, f index.File, record sdistRecord) ([]pep508.Requirement, []native.Need, error) {
 	needs, err := h.p.outsideOfQuestion(ctx, f.Name, record)
 	if err != nil {
-		return nil, h.p.explainHook(err)
+		return nil, nil, h.p.explainHook(err)
 	}
 	reqs, _, err := h.question(ctx, f, record, needs.question, (*sdist.Asker).Requires)
-	return h.p.active(h.p.askedBuild(f.Name, reqs)), h.p.explainHook(err)
+	rest, tools := h.p.systemTools(ctx, h.p.askedBuild(f.Name, reqs))
+	return rest, tools, h.p.explainHook(err)
 }
 
 // question has a backend asked with what its project declares, in a root with needs, unless it is
@@ -319,7 +321,8 @@ func (h *hooks) metadataWith(ctx context.Context, f index.File, record sdistReco
 	if err != nil {
 		return nil, err
 	}
-	env, fit, err := h.widen(ctx, f, record, h.p.active(h.p.askedBuild(f.Name, extra)))
+	rest, tools := h.p.systemTools(ctx, h.p.askedBuild(f.Name, extra))
+	env, fit, err := h.widen(ctx, f, record, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -329,6 +332,13 @@ func (h *hooks) metadataWith(ctx context.Context, f index.File, record sdistReco
 	base, err := h.p.openBase(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if len(tools) > 0 {
+		outside, err := h.p.outsideOfQuestion(ctx, f.Name, record, tools...)
+		if err != nil {
+			return nil, err
+		}
+		needs = outside.question
 	}
 	err = h.inSource(ctx, f, fit, func(dir string) error {
 		raw, err = h.asker(base, needs).Metadata(ctx, dir, env)
@@ -393,7 +403,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	extra, err := h.hookRequires(ctx, f, record)
+	extra, tools, err := h.hookRequires(ctx, f, record)
 	if err != nil {
 		return "", err
 	}
@@ -410,7 +420,7 @@ func (h *hooks) buildWheel(ctx context.Context, f index.File) (string, error) {
 		return "", err
 	}
 	defer removeTree(scratch)
-	needs, err := h.p.outsideOf(ctx, f.Name, record)
+	needs, err := h.p.outsideOf(ctx, f.Name, record, tools...)
 	if err != nil {
 		return "", err
 	}

@@ -68,25 +68,26 @@ func newSystemNeeds() *systemNeeds {
 	return &systemNeeds{installed: sync.OnceValues(apt.Installed), known: map[string]distro.RPM{}}
 }
 
-// outsideOf decides what the build of a package gets besides Python packages. A required need
-// that the machine's distribution cannot meet is an error; everything else is noted.
-func (p *Pipeline) outsideOf(ctx context.Context, name string, record sdistRecord) (outside, error) {
-	return p.outsideFor(ctx, name, record, p.systemNeeds(ctx, name, record))
+// outsideOf decides what the build of a package gets besides Python packages; asked are the programs that
+// its build backend wants. A required need that the machine's distribution cannot meet is an
+// error; everything else is noted.
+func (p *Pipeline) outsideOf(ctx context.Context, name string, record sdistRecord, asked ...native.Need) (outside, error) {
+	return p.outsideFor(ctx, name, record, p.systemNeeds(ctx, name, record, asked))
 }
 
 // outsideOfQuestion is outsideOf for asking the build backend only: without compilers, which
 // questions do not need. Where nothing else is needed nobody is asked: apt takes a second for it
 // where the state directory is new, and resolving waits.
-func (p *Pipeline) outsideOfQuestion(ctx context.Context, name string, record sdistRecord) (outside, error) {
-	needs := slices.DeleteFunc(p.systemNeeds(ctx, name, record), func(n native.Need) bool { return !n.ForQuestions() })
+func (p *Pipeline) outsideOfQuestion(ctx context.Context, name string, record sdistRecord, asked ...native.Need) (outside, error) {
+	needs := slices.DeleteFunc(p.systemNeeds(ctx, name, record, asked), func(n native.Need) bool { return !n.ForQuestions() })
 	return p.outsideFor(ctx, name, record, needs)
 }
 
 // systemNeeds are what a build needs that is no Python package.
-func (p *Pipeline) systemNeeds(ctx context.Context, name string, record sdistRecord) []native.Need {
+func (p *Pipeline) systemNeeds(ctx context.Context, name string, record sdistRecord, asked []native.Need) []native.Need {
 	needs := native.Needs(name, record.Sdist)
-	_, tools := p.systemTools(ctx, name, record.Sdist.Requires)
-	for _, t := range tools {
+	_, tools := p.systemTools(ctx, p.saidBuild(name, record.Sdist.Requires))
+	for _, t := range append(tools, asked...) {
 		needs = slices.DeleteFunc(needs, func(n native.Need) bool { return n.Name == t.Name })
 		needs = append(needs, t)
 	}
@@ -319,9 +320,9 @@ func (p *Pipeline) unmet(n native.Need) error {
 
 // systemTools parts build requirements into those to be built, and those that the distribution's
 // own program meets: a build of cmake from source takes longer than everything else, and whoever
-// asks for the wheel only wants the program.
-func (p *Pipeline) systemTools(ctx context.Context, name string, reqs []pep508.Requirement) (rest []pep508.Requirement, tools []native.Need) {
-	for _, r := range p.active(p.saidBuild(name, reqs)) {
+// asks for the wheel only wants the program. Requirements whose markers do not hold are left out.
+func (p *Pipeline) systemTools(ctx context.Context, reqs []pep508.Requirement) (rest []pep508.Requirement, tools []native.Need) {
+	for _, r := range p.active(reqs) {
 		n, ok := native.SystemTool(r.Key())
 		if ok {
 			v, found := p.toolVersion(ctx, n)
