@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"reqpm/internal/distro"
 	"reqpm/internal/distro/conformance"
 	"reqpm/internal/distro/fake"
@@ -95,6 +97,69 @@ func TestAnswersAreRemembered(t *testing.T) {
 	writeRepo(t, repo, []distro.RPM{six, {Name: "python3.12-new", Version: "1", Release: "1", Arch: "noarch", Provides: []string{"python3.12dist(new) = 1"}}})
 	if set := ask(false); len(set.Packages) != 2 {
 		t.Errorf("a new state: %+v", set)
+	}
+}
+
+// odd has a package for those who build with it, and one with a program.
+const odd = `Name: odd
+Version: 1.5
+Release: 1
+Summary: for a test
+License: MIT
+BuildArch: noarch
+%description
+%package devel
+Summary: for a test
+Provides: pkgconfig(odd-1.0) = 1.5
+%description devel
+%package tools
+Summary: for a test
+%description tools
+%install
+for f in include/odd/odd.h lib64/libodd.so bin/oddgen; do install -D -m 644 /dev/null %{buildroot}/usr/$f; done
+%files devel
+/usr/include/odd
+/usr/lib64/libodd.so
+%files tools
+/usr/bin/oddgen
+`
+
+// Any dependency can be asked for. Headers are in no RPM's own record, only in the lists of all files.
+func TestKnows(t *testing.T) {
+	needsDNF(t)
+	repo, cache, spec := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "odd.spec")
+	if err := os.WriteFile(spec, []byte(odd), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"rpmbuild", "-bb", "--define", "_topdir " + t.TempDir(), "--define", "_rpmdir " + repo, spec},
+		{"createrepo_c", repo},
+	} {
+		if _, err := exec.LookPath(args[0]); err != nil {
+			t.Skip(args[0] + " is not installed")
+		}
+		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", args[0], err, out)
+		}
+	}
+	tgt := at(el9(t), repo)
+	want := map[string]distro.RPM{}
+	var deps []string
+	for dep, name := range map[string]string{"pkgconfig(odd-1.0)": "odd-devel", "odd-devel": "odd-devel", "/usr/include/odd/odd.h": "odd-devel",
+		"/usr/lib64/libodd.so": "odd-devel", "/usr/bin/oddgen": "odd-tools", "/usr/include/even.h": "", "pkgconfig(even)": ""} {
+		deps = append(deps, dep)
+		if name != "" {
+			want[dep] = distro.RPM{Name: name, Version: "1.5"}
+		}
+	}
+	for _, offline := range []bool{false, true} { // the second time from what was kept
+		got, err := distro.NewRepositories(distro.Config{Dir: cache, Offline: offline}).Knows(t.Context(), tgt, deps)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("offline %v: %v\n%s", offline, err, diff)
+		}
+	}
+	if _, err := distro.NewRepositories(distro.Config{Dir: cache, Offline: true}).Knows(t.Context(), tgt, []string{"new"}); !errors.Is(err, distro.ErrUnknown) {
+		t.Errorf("what was never asked, offline: %v", err)
 	}
 }
 
