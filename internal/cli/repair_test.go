@@ -82,39 +82,6 @@ func TestMissingModuleIsRepaired(t *testing.T) {
 	}
 }
 
-// sodium is an extension whose source hides the header it needs from whoever reads it; only the compiler finds out.
-func sodium() testindex.Package {
-	return testindex.Package{Name: "salty", Version: "1.0", Body: "from ._salty import version\n", Add: map[string]string{
-		"pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = \"compiled\"\nbackend-path = [\"_build\"]\n",
-		"salty/_salty.c": `#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#define SODIUM <sodium.h>
-#include SODIUM
-static PyObject *version(PyObject *self, PyObject *unused) { return PyUnicode_FromString(sodium_version_string()); }
-static PyMethodDef methods[] = {{"version", version, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_salty", NULL, -1, methods};
-PyMODINIT_FUNC PyInit__salty(void) { return PyModule_Create(&module); }
-`,
-		"_build/compiled.py": `import os, subprocess, sys, sysconfig
-import testbackend
-from testbackend import get_requires_for_build_wheel, prepare_metadata_for_build_wheel
-
-TAG = "cp%d%d-cp%d%d-linux_%s" % (sys.version_info[:2] * 2 + (os.uname().machine,))
-texts = testbackend._texts
-testbackend._texts = lambda: {k: v.replace("Purelib: true\nTag: py3-none-any", "Purelib: false\nTag: " + TAG) for k, v in texts().items()}
-
-
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    out = "salty/_salty" + sysconfig.get_config_var("EXT_SUFFIX")
-    subprocess.run(["gcc", "-g", "-O2", "-shared", "-fPIC", "-I" + sysconfig.get_path("include"), "salty/_salty.c", "-o", out, "-lsodium"], check=True)
-    testbackend.P["files"].append(out)
-    pure = testbackend.build_wheel(wheel_directory)
-    name = pure.replace("py3-none-any", TAG)
-    os.rename(os.path.join(wheel_directory, pure), os.path.join(wheel_directory, name))
-    return name
-`}}
-}
-
 // A compiler that does not find a header fails the build; apt brings what has it, for this build alone.
 func TestMissingHeaderIsRepaired(t *testing.T) {
 	if os.Getenv("REQPM_E2E") == "" || os.Getenv("REQPM_NETWORK") == "" {
@@ -128,7 +95,7 @@ func TestMissingHeaderIsRepaired(t *testing.T) {
 	if _, err := os.Stat(header); err == nil {
 		t.Skip("libsodium-dev is installed: nothing is missing")
 	}
-	c := m.run(t, 0, "build", folder(t, "salty"), "-i", serve(t, sodium()), "--name", "salty", "--json", "--target", "local",
+	c := m.run(t, 0, "build", folder(t, "salty"), "-i", serve(t, testindex.Extension("salty", "sodium.h", "sodium", "sodium_version_string()")), "--name", "salty", "--json", "--target", "local",
 		"--proof-command", `python3 -c 'import salty, re, sys; sys.exit(not re.match("1[.]", salty.version()))'`)
 	equal(t, "built", "salty 1.0", names(c.summary.Built))
 	equal(t, "repaired", "salty: native-need header:sodium.h", c.repaired(t))
