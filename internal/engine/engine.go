@@ -16,7 +16,7 @@
 // to 4, periodic jobs kept in memory) is what the claim on our own step table does in one transaction,
 // by expected path, project, target and worker; what is needed besides (leases, fencing, global limits, the graph)
 // River does not have, so a ticket would only be a second queue that can disagree with the first, fetched every
-// 100 ms. Measured on SQLite and PostgreSQL: BenchmarkDispatch.
+// 100 ms (83 steps a second with 8 workers, measured with v0.49.0). BenchmarkDispatch in store measures the claim.
 package engine
 
 import (
@@ -77,6 +77,8 @@ type Config struct {
 	// Health says how many bytes are free where builds are made (-1: unknown), and why nothing should
 	// be started now ("" when it may): disk full, no mock. Asked every few seconds.
 	Health func() (free int64, problem string)
+	// Schedules are run by one of the engines that have them.
+	Schedules []Schedule
 	// Takeover says that no other worker of this name can be alive, because the caller holds a lock: what
 	// an earlier one had is queued again at once, and not after its lease.
 	Takeover bool
@@ -146,6 +148,11 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.MaxLosses <= 0 {
 		cfg.MaxLosses = 20
 	}
+	for _, s := range cfg.Schedules {
+		if _, err := NextTime(s.Every, time.Now()); err != nil {
+			return nil, fmt.Errorf("the schedule %s: %w", s.Name, err)
+		}
+	}
 	return &Engine{cfg: cfg, store: cfg.Store, log: cfg.Log.With("worker", cfg.Name), hub: newHub(cfg.Store), wake: make(chan struct{}, 1), running: map[int64]*running{}, free: -1}, nil
 }
 
@@ -168,6 +175,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	beats.Go(func() { e.beat(beating) })
 	loops.Go(func() { e.reap(inner) })
 	loops.Go(func() { e.hub.run(inner, e.cfg.Poll, e.log) })
+	if len(e.cfg.Schedules) > 0 {
+		loops.Go(func() { e.schedule(ctx) })
+	}
 	e.dispatch(ctx, inner)
 	// Handlers have Grace to stop, and the database as long again to hear of it; what is not written down then
 	// is queued again when the lease has ended.

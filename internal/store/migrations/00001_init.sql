@@ -107,6 +107,7 @@ CREATE INDEX steps_retry ON steps (retry_at) WHERE retry_at > 0;
 CREATE INDEX steps_run ON steps (run, state, kind);
 CREATE INDEX steps_project ON steps (project, kind, id);
 CREATE INDEX steps_project_state ON steps (project, kind, state, id);
+CREATE INDEX steps_kind_id ON steps (kind, id);
 CREATE INDEX steps_kind ON steps (kind, state, id);
 CREATE INDEX steps_package ON steps (kind, package, id);
 
