@@ -9,7 +9,7 @@ pyp2rpm runs setup.py, and see nothing of this machine that they could change.
 
 OUT/PROGRAM/NAME/ gets the spec and the source; OUT/pyp2spec-plain/ the same spec without the
 extras, for their requirements are in nobody's closure. OUT/PROGRAM.failed says why there is none.
-Standard library only.
+The same call again does what is not there yet. Standard library only.
 """
 
 import os
@@ -111,9 +111,11 @@ def main():
                 continue
             with tempfile.TemporaryDirectory(dir=out) as work:
                 why = make(name, version, source, pathlib.Path(work))
+            failed = out / f"{make.__name__}.failed"
+            rest = [l for l in failed.read_text().splitlines() if not l.startswith(f"{name} ")] if failed.exists() else []
             if why:
-                with (out / f"{make.__name__}.failed").open("a") as f:
-                    f.write(f"{name} {version}: {' '.join(why.split())}\n")
+                rest.append(f"{name} {version}: {' '.join(why.split())}")
+            failed.write_text("".join(l + "\n" for l in rest))
 
 
 out.mkdir(parents=True, exist_ok=True)
