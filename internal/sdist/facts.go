@@ -38,6 +38,8 @@ type Facts struct {
 	// Features are those of its metadata that old build backends cannot read.
 	Features []backend.Feature
 	SCM      bool // version comes from setuptools-scm, hatch-vcs, pbr, versioneer or kin
+	// UnclearShebangs are executable files that ask for "python", of no version. Slash-separated.
+	UnclearShebangs []string
 	// Problems are things found wrong that do not hinder a build, for people: a PKG-INFO
 	// that does not parse, a licence file that is named and missing.
 	Problems []string
@@ -83,6 +85,7 @@ func Read(dir, archive string) (Facts, error) {
 		return Facts{}, fmt.Errorf("read source tree of %s: %w", f.Archive, err)
 	}
 	f.findLicences(t)
+	f.UnclearShebangs = findShebangs(t)
 	scripts := t.buildScripts(f)
 	f.SCM = usesSCM(f, project, scripts, t)
 	f.Native, err = scanNative(f, project, scripts, t)

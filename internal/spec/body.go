@@ -159,6 +159,23 @@ func (p *page) prep() {
 	p.lines("", "%prep", unpack)
 	p.prepCrates()
 	p.applyPatches()
+	p.fixShebangs()
+}
+
+// fixShebangs makes scripts say which Python they are for; rpm's own check of EL8 and later refuses an
+// unversioned one, and elsewhere there may be none to start.
+func (p *page) fixShebangs() {
+	var files []string
+	for _, name := range p.in.Facts.UnclearShebangs {
+		if plainPath.MatchString(name) {
+			files = append(files, name)
+		} else {
+			p.warn("script %.80q asks for python without a version, and has a name that cannot be written into a spec file", name)
+		}
+	}
+	if len(files) > 0 {
+		p.lines(`sed -i -E '1s@^#.*[/ \t]python([ \t][^\r]*)?\r?$@#!%{__python3}\1@' \`, "    "+strings.Join(files, " \\\n    "))
+	}
 }
 
 // exports writes the build's environment; files has checked that no value needs

@@ -39,7 +39,8 @@ func withoutLegacyTools(reqs []pep508.Requirement) []pep508.Requirement {
 // any syntax of Python 3 ends the build. The installer compiles.
 const byteCompiler = `%global __os_install_post %(echo '%{__os_install_post}' | sed -e 's!/usr/lib[^[:space:]]*/brp-python-bytecompile[[:space:]].*$!!g')`
 
-var licencePathRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*$`)
+// plainPath is a relative path that needs no quotes in a shell or a spec file.
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*$`)
 
 // setupPy is the body for EL7: the release's own setuptools runs setup.py, and the files are what
 // lies in the build root afterwards.
@@ -69,7 +70,7 @@ func (p *page) setupPy() {
 	p.checks()
 	p.lines("", "%files -f reqpm-files.list")
 	for _, name := range p.in.Facts.LicenseFiles {
-		if licencePathRE.MatchString(name) && !strings.Contains(name, "..") {
+		if plainPath.MatchString(name) && !strings.Contains(name, "..") {
 			p.lines("%license " + name)
 		} else {
 			p.warn("licence file %.80q has a name that cannot be written into a spec file and is left out", name)
