@@ -190,6 +190,9 @@ func (p *Pipeline) saySpec(in *spec.Input, b *pkgBuild) {
 		Env: e.Env, ConfigSettings: e.ConfigSettings, Bconds: e.Bconds, Commands: e.Commands(), Requires: run, Strip: map[string]int{},
 		DropBuildRequires: override.DropsRPM(e.DropBuildRequires), DropRequires: override.DropsRPM(e.DropRequires),
 	}
+	if in.Target.RPM.Style == target.StylePyproject && len(without(b.record.Sdist.Requires, e.DropBuildRequires)) < len(b.record.Sdist.Requires) {
+		in.Style = target.StyleDriver // the macros read pyproject.toml, and ask for what it says
+	}
 	for _, patch := range e.Patches {
 		in.Patches = append(in.Patches, patch.Name)
 		in.Said.Strip[patch.Name] = patch.Strip

@@ -8,6 +8,8 @@ import (
 
 	"reqpm/internal/override"
 	"reqpm/internal/plan"
+	"reqpm/internal/spec"
+	"reqpm/internal/target"
 	"reqpm/internal/testindex"
 )
 
@@ -91,6 +93,27 @@ env = { SPEED = "other" }
 	}
 	if d := l.cfg.Distribution.Packages; d["app"] != NeverReuse || d["base"] != "" {
 		t.Errorf("a changed package may be reused from the distribution, or an unchanged one not: %v", d)
+	}
+}
+
+// The %pyproject macros ask for all that pyproject.toml asks for, so what is dropped must be built without them.
+func TestDroppedRequirementIsBuiltWithoutTheMacros(t *testing.T) {
+	l, work := saidPlan(t, say(t, "overrides/app.toml", "drop-build-requires = ['oldtool', 'never-wanted']\n", "overrides/base.toml", "drop-build-requires = ['oldtool']\n"))
+	el9, err := target.Find(t.Context(), "el9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := l.base
+	l.base, l.cfg.Target = nil, el9
+	defer func() { l.base = base }()
+	for id, macros := range map[plan.ID]bool{"app==1": false, "base==2.0": true} {
+		out, err := spec.Write(l.specInput(work.builds[id]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.Text, "%pyproject_buildrequires") != macros || strings.Contains(out.Text, "oldtool") {
+			t.Errorf("%s: with macros: want %v, got\n%s", id, macros, out.Text)
+		}
 	}
 }
 

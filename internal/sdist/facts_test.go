@@ -166,6 +166,8 @@ func TestReadForecastsNativeParts(t *testing.T) {
 		{"C beside flit", files{"pyproject.toml": backend("flit_core.buildapi"), "foo/a.c": ""}, Native{}},
 		{"pyproject extension", files{"pyproject.toml": setuptools + "[[tool.setuptools.ext-modules]]\nname='a'\n", "a.c": ""}, Native{C: true, Sources: 1}},
 		{"cython", files{"pyproject.toml": backend("setuptools.build_meta", "cython"), "setup.py": "cythonize('a.pyx')", "a.pyx": ""}, Native{Cython: true, Sources: 1}},
+		{"cython that becomes C++", files{"pyproject.toml": backend("setuptools.build_meta", "cython"), "setup.py": "cythonize('a.pyx')", "a.pyx": "# cython: x=True\n# distutils: language = c++\n"},
+			Native{Cython: true, CXX: true, Sources: 1}},
 		{"cffi", files{"pyproject.toml": backend("setuptools.build_meta", "cffi"), "setup.py": "setup(cffi_modules=['b.py:ffi'])", "b.c": ""}, Native{CFFI: true, C: true, Sources: 1}},
 		{"maturin", files{"pyproject.toml": backend("maturin"), "Cargo.toml": "", "src/lib.rs": ""}, Native{Rust: true, Sources: 1}},
 		{"maturin elsewhere", files{"pyproject.toml": backend("maturin") + "[tool.maturin]\nmanifest-path='native/Cargo.toml'\n", "native/Cargo.toml": ""}, Native{Rust: true}},

@@ -21,8 +21,14 @@ var extensionWords = regexp.MustCompile(`\bExtension\s*\(|\bext_modules\b|\bcffi
 // Files looked at in one tree, at most.
 const maxScan = 200_000
 
+// cythonCXX is how a Cython file says that it becomes C++ (Cython's documentation, "Using C++ in Cython").
+var cythonCXX = regexp.MustCompile(`(?m)^#[ \t]*distutils:[ \t]*language[ \t]*=[ \t]*c\+\+`)
+
 // counts of native source files by language.
-type counts struct{ c, cxx, cython, rust, fortran int }
+type counts struct {
+	c, cxx, cython, rust, fortran int
+	cythonCXX                     bool // some of the Cython becomes C++
+}
 
 // scanNative forecasts compiled parts from the backend's means and the tree's files:
 // a C file counts only where the backend would compile it.
@@ -49,7 +55,7 @@ func scanNative(f Facts, p pyproject, scripts string, t tree) (Native, error) {
 		n.Sources += found.rust
 	}
 	if compiles {
-		n.C, n.CXX, n.Fortran = found.c > 0, found.cxx > 0, found.fortran > 0
+		n.C, n.CXX, n.Fortran = found.c > 0, found.cxx > 0 || found.cythonCXX, found.fortran > 0
 		// Without .pyx files, Cython may still compile plain .py files.
 		n.Cython = found.cython > 0 || wants("cython") && strings.Contains(scripts, "cythonize")
 		n.Sources += found.c + found.cxx + found.fortran + found.cython
@@ -142,6 +148,7 @@ func countSources(t tree) (counts, error) {
 			n.cxx++
 		case ".pyx":
 			n.cython++
+			n.cythonCXX = n.cythonCXX || cythonCXX.Match(t.head(name))
 		case ".rs":
 			n.rust++
 		case ".f", ".for", ".f77", ".f90", ".f95", ".f03":
