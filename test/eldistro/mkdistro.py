@@ -3,6 +3,11 @@
 Debian packages are unpacked, moved to EL's layout (one /usr, lib64, site-packages) and
 packaged again: one rpmbuild each, no scripts, ELF dependencies by rpm's own generator and
 Debian's Depends for the rest. What EL has and Debian has not is made by hand, from files/.
+
+    mkdistro.py OUTDIR [el9|el10 [MACROSDIR]]
+
+el9 and el10 say which release's Python stack to be like; MACROSDIR holds the source packages
+of a release's own Python macros and generators, which then take the place of those in files/.
 """
 
 import concurrent.futures
@@ -14,6 +19,15 @@ import subprocess
 import sys
 
 OUT = pathlib.Path(sys.argv[1])
+LIKE = sys.argv[2] if len(sys.argv) > 2 else ""
+REAL = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
+RELEASE = "10" if LIKE == "el10" else "9"
+# The release's own Python: EL 9's is 3.9, and every later one a stack of its own beside it.
+DEFAULT_PYTHON = "3.9" if LIKE == "el9" else "3.11"
+# EL 9's generator also provides names with their dots.
+BOTH_NAMES = "--normalized-names-provide-both " if LIKE == "el9" else ""
+# EL 10's macros start commands with python3 -sP.
+SAFE_PATH = "P" if LIKE == "el10" else "%{nil}"
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = OUT / ".work"
 DEBS = OUT / ".debs"
@@ -74,6 +88,14 @@ EXTRA = {
     "python3-jinja2": ["Requires: python3.11dist(markupsafe) >= 2"],
 }
 PYTHON_PACKAGES = ("python3-pip", "python3-setuptools", "python3-wheel", "python3-packaging", "python3-jinja2", "python3-markupsafe", "python3-six")
+PYTHON_NAMES = ("3", "3.11")
+
+# A stack beside the release's own Python has names of its own.
+if LIKE == "el9":
+    NAMES |= {deb: NAMES.get(deb, deb).replace("python3-", "python3.11-") for deb in (*PYTHON_PACKAGES, "python3-pkg-resources")}
+    EXTRA["python3.11-jinja2"] = EXTRA.pop("python3-jinja2")
+    PYTHON_PACKAGES = tuple(NAMES[deb] for deb in PYTHON_PACKAGES)
+    PYTHON_NAMES = ("3.11",)
 
 DROP = re.compile(r"^/usr/share/(doc|man|info|locale|lintian|bug|doc-base|gdb|gcc|bash-completion|apport|menu|applications|pixmaps|icons|perl5|python-wheels|binfmts|debhelper)(/|$)"
                   r"|/libpython3[^/]*\.a$|^/usr/lib/rpm/(fileattrs/(perl|perllib|ocaml)\.attr|perl\.(req|prov)|brp-python-.*)$"
@@ -232,6 +254,11 @@ def adapt(rpm, stage):
         pth = stage / "usr/lib/python3/dist-packages/eldistro.pth"
         pth.parent.mkdir(parents=True)
         pth.write_text("import site; site.addsitedir('/usr/lib64/python3.11/site-packages'); site.addsitedir('/usr/lib/python3.11/site-packages')\n")
+    elif rpm == "python3-devel":
+        # EL 9's %py3_shebang_fix calls it.
+        tool = stage / "usr/bin/pathfix3.11.py"
+        shutil.copy(HERE / "files/pathfix.py", tool)
+        tool.chmod(0o755)
     elif rpm == "python3-libs":
         platlib = "'platlib': '{platbase}/{platlibdir}/python{py_version_short}/site-packages'"
         edit(py / "sysconfig.py", ("prefix_scheme = 'posix_local'", "prefix_scheme = 'posix_prefix'"),
@@ -310,7 +337,7 @@ def dist_provides(stage):
             name = re.search(r"^Name: (.*)$", text, re.M)[1]
             version = re.sub(r"(\.0)+$", "", re.search(r"^Version: (.*)$", text, re.M)[1])
             stem = re.sub(r"[-_.]+", "-", name).lower()
-            yield from (f"Provides: python{v}dist({stem}) = {version}" for v in ("3", "3.11"))
+            yield from (f"Provides: python{v}dist({stem}) = {version}" for v in PYTHON_NAMES)
 
 
 def pkgconfig_provides(stage):
@@ -343,6 +370,9 @@ def build_group(rpm, debs, found, paths):
         if macros.exists():
             text = re.sub(r"(?m)^%_dbpath\s.*$", "%_dbpath /var/lib/rpm", macros.read_text())
             macros.write_text(text)
+            # EL's rpm has a variable more for builds; its Python macros take the linker's flags from there.
+            flags = '  RPM_OPT_FLAGS=\\"%{optflags}\\"\\\n'
+            edit(macros, (flags, flags + '  RPM_LD_FLAGS=\\"%{?__global_ldflags}\\"\\\n'), ("export RPM_SOURCE_DIR RPM_BUILD_DIR RPM_OPT_FLAGS", "export RPM_SOURCE_DIR RPM_BUILD_DIR RPM_OPT_FLAGS RPM_LD_FLAGS"))
     compile_python(stage)
     main = next((d for d in debs if d in (rpm, rpm + "3.11")), debs[0])
     rpmbuild(rpm, rpm_version(found[main]["Version"]), stage, sorted(tags))
@@ -367,7 +397,7 @@ def by_hand(python):
     def put(stage, path, text, mode=0o644):
         file = stage / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text.replace("@PYVER@", "3.11").replace("@PYNODOTS@", nodots))
+        file.write_text(text.replace("@PYVER@", "3.11").replace("@PYNODOTS@", nodots).replace("@DEFAULT@", DEFAULT_PYTHON).replace("@SAFE_PATH@", SAFE_PATH).replace("@BOTH_NAMES@", BOTH_NAMES))
         file.chmod(mode)
 
     def own(name):
@@ -382,7 +412,7 @@ def by_hand(python):
     def release(stage):
         put(stage, "etc/os-release", 'NAME="ReqPM test distribution"\nID="rhel"\nID_LIKE="fedora"\nVERSION_ID="9"\nPLATFORM_ID="platform:el9"\nPRETTY_NAME="ReqPM test distribution"\n')
         put(stage, "etc/redhat-release", "ReqPM test distribution release 9\n")
-        put(stage, "usr/lib/rpm/macros.d/macros.dist", "%rhel 9\n%el9 1\n%dist .eld\n")
+        put(stage, "usr/lib/rpm/macros.d/macros.dist", f"%rhel {RELEASE}\n%el{RELEASE} 1\n%dist .eld\n")
 
     def setup(stage):
         put(stage, "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nbin:x:1:1:bin:/bin:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n")
@@ -394,8 +424,9 @@ def by_hand(python):
 
     def config(stage):
         put(stage, "usr/lib/rpm/redhat/macros", own("macros.redhat-rpm-config"))
-        for name in ("brp-mangle-shebangs", "brp-python-bytecompile"):
-            put(stage, f"usr/lib/rpm/redhat/{name}", own(name), 0o755)
+        put(stage, "usr/lib/rpm/redhat/brp-mangle-shebangs", own("brp-mangle-shebangs"), 0o755)
+        if not in_macro_packages("brp-python-bytecompile"):
+            put(stage, "usr/lib/rpm/redhat/brp-python-bytecompile", own("brp-python-bytecompile"), 0o755)
         put(stage, "usr/lib/rpm/redhat/rpmrc", "optflags: x86_64 %{__el_optflags}\n")
         # Debian's rpm reads its vendor's macros; the vendor is another one here.
         link(stage, "redhat", "usr/lib/rpm/debian")
@@ -403,7 +434,8 @@ def by_hand(python):
     def generators(stage):
         shutil.copytree(WORK / "generators", stage, dirs_exist_ok=True)
         (stage / "usr/lib/rpm/pythondistdeps.py").chmod(0o755)
-        put(stage, "usr/lib/rpm/fileattrs/pythondist.attr", own("pythondist.attr"))
+        for name in ("pythondist.attr", "pythonname.attr"):
+            put(stage, f"usr/lib/rpm/fileattrs/{name}", own(name))
 
     def macros(stage):
         put(stage, "usr/lib/rpm/macros.d/macros.python", python_macros(own("macros.python"))[1])
@@ -413,15 +445,47 @@ def by_hand(python):
         put(stage, "usr/lib/rpm/redhat/pyproject_helper.py", own("pyproject_helper.py"))
 
     package("setup", fill=setup)
+    if LIKE == "el9":
+        # What the generators run with there, for the release's own Python.
+        package("python3-packaging", ["Requires: python3.11dist(packaging)"])
     package("redhat-release", ["Provides: system-release = 9", "Provides: rocky-release = 9", "Requires: setup"], release)
     package("glibc-minimal-langpack", ["Requires: filesystem"])
-    package("redhat-rpm-config", ["Requires: python-srpm-macros redhat-release", "Provides: system-rpm-config = 9"], config)
+    # 200: newer than the one that gave its brp scripts for Python to python-srpm-macros.
+    package("redhat-rpm-config", ["Requires: python-srpm-macros redhat-release", "Provides: system-rpm-config = 9"], config, version="200")
+    filesystem()
+    if REAL:
+        real_macros()
+        return
     package("python-srpm-macros", fill=lambda s: put(s, "usr/lib/rpm/macros.d/macros.python-srpm", python_macros(own("macros.python"))[0]))
     package("python-rpm-macros", ["Requires: python-srpm-macros"], macros)
     package("python3-rpm-macros", ["Requires: python-rpm-macros", "Provides: python3.11-rpm-macros = 9"])
     package("python3-rpm-generators", ["Requires: python3-packaging python3"], generators)
     package("pyproject-rpm-macros", ["Requires: python-rpm-macros python3-rpm-generators findutils sed"], pyproject, version="1.16.2")
-    filesystem()
+
+
+# The source packages in MACROSDIR, each a folder of that name as a dist-git repository has it.
+MACRO_PACKAGES = ("python-rpm-macros", "python-rpm-generators", "pyproject-rpm-macros")
+
+
+def in_macro_packages(name):
+    return REAL is not None and any(any((REAL / package).rglob(name)) for package in MACRO_PACKAGES)
+
+
+def real_macros():
+    """Builds a release's own macro packages with their own specs."""
+    for package in MACRO_PACKAGES:
+        specs = list((REAL / package).rglob(f"{package}.spec"))
+        if len(specs) != 1:
+            sys.exit(f"{REAL / package}: want one {package}.spec, found {len(specs)}")
+        sources = REAL / package / "SOURCES"
+        defines = {
+            "_topdir": WORK / "top" / package, "_rpmdir": OUT / "Packages", "_sourcedir": sources if sources.is_dir() else specs[0].parent,
+            "_build_name_fmt": "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm", "_dbpath": WORK / "db", "_binary_payload": "w1.zstdio",
+            "__os_install_post": "%{nil}", "rpmmacrodir": "/usr/lib/rpm/macros.d", "rhel": RELEASE, "dist": ".eld",
+        }
+        args = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
+        run("rpmbuild", "-bb", "--nodeps", "--nocheck", "--without", "tests", *args, specs[0], env={"PATH": os.environ["PATH"], "HOME": str(WORK), "LC_ALL": "C.UTF-8"})
+
 
 
 def python_macros(text):
