@@ -17,7 +17,13 @@ import (
 	"reqpm/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv("REQPM_TEST_WORKER"); url != "" {
+		fmt.Fprintln(os.Stderr, workerProcess(url, os.Getenv("REQPM_TEST_NAME")))
+		os.Exit(1)
+	}
+	os.Exit(storetest.Run(m))
+}
 
 // house is a database and what runs on it.
 type house struct {

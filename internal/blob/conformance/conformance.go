@@ -173,7 +173,10 @@ func list(t *testing.T, s blob.Store) {
 			t.Errorf("list %q: %q", prefix, got)
 		}
 	}
-	for range s.List(t.Context(), "") {
+	for _, err := range s.List(t.Context(), "") {
+		if err != nil {
+			t.Error(err)
+		}
 		break // a listing may be left
 	}
 }
