@@ -152,6 +152,10 @@ func TestFirstStart(t *testing.T) {
 		if err != nil || path != "" {
 			t.Errorf("a link with an admin there: %q, %v", path, err)
 		}
+		used := users.Items[0]
+		used.Disabled = true
+		f.must(f.db.UpdateUser(ctx, used)) // past auth, which refuses
+		f.is(f.CheckSetup(ctx, key), ErrSetup)
 	})
 }
 
@@ -326,7 +330,12 @@ func TestWhatEndsSessions(t *testing.T) {
 		f.is(err, ErrUnauthenticated)
 		f.must(f.SetDisabled(ctx, f.ada, bob.ID, false))
 		f.anonymousWith(cookie)
-		f.login("bob", "another long password")
+		one, _ := f.login("bob", "another long password")
+		two, who := f.login("bob", "another long password")
+		f.must(f.LogoutEverywhere(ctx, who))
+		f.anonymousWith(one)
+		f.anonymousWith(two)
+		f.is(f.LogoutEverywhere(ctx, program), ErrForbidden)
 
 		f.is(f.SetRole(ctx, f.ada, f.ada.User, Viewer), ErrLastAdmin)
 		f.is(f.SetDisabled(ctx, f.ada, f.ada.User, true), ErrLastAdmin)
@@ -541,6 +550,21 @@ func basic(text string) string {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.SetBasicAuth("x", text)
 	return r.Header.Get("Authorization")
+}
+
+func TestListen(t *testing.T) {
+	for address, want := range map[string]error{
+		"127.0.0.1:0": nil, "127.9.9.9:80": nil, "[::1]:80": nil, "localhost:80": nil, "[::ffff:127.0.0.1]:80": nil,
+		":80": ErrPlaintext, "0.0.0.0:80": ErrPlaintext, "[::]:80": ErrPlaintext, "192.0.2.1:80": ErrPlaintext, "localhost.example:80": ErrPlaintext,
+		"127.0.0.1": ErrInvalid, "": ErrInvalid,
+	} {
+		if err := CheckListen(address, false, false); !errors.Is(err, want) {
+			t.Errorf("%q: %v, not %v", address, err, want)
+		}
+		if want == ErrPlaintext && (CheckListen(address, true, false) != nil || CheckListen(address, false, true) != nil) {
+			t.Errorf("%q is refused with TLS, or though it is allowed", address)
+		}
+	}
 }
 
 func TestAddress(t *testing.T) {

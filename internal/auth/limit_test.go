@@ -123,6 +123,9 @@ func TestHashesAtOnce(t *testing.T) {
 		if err := f.try("192.0.2.1:1", "ada", password); !errors.As(err, &busy) || time.Since(began) != hashWait || !strings.Contains(err.Error(), "10s") {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
+		if err := f.try("192.0.2.1:1", "nobody", password); !errors.As(err, &busy) {
+			t.Errorf("for names that nobody has nothing is hashed, which can be measured: %v", err)
+		}
 		<-f.hasher.slots
 		f.must(f.try("192.0.2.1:1", "ada", password))
 	})

@@ -68,7 +68,7 @@ func OpenVault(dir string) (*Vault, error) {
 }
 
 // RotateKey adds a key to a state directory's, which seals from then on; the older ones still open what they sealed.
-// Processes that run go on with the keys they have read: start them again, then Reseal.
+// Processes that run go on with the keys they have read: start them again, and let one Reseal.
 func RotateKey(dir string) error {
 	if _, err := OpenVault(dir); err != nil {
 		return err
@@ -254,16 +254,53 @@ func (v *Vault) Secrets(ctx context.Context, q store.Queries, project int64) (ma
 	return all, nil
 }
 
-// Reseal seals a project's secrets with the newest key.
-func (v *Vault) Reseal(ctx context.Context, tx *store.Tx, project int64) error {
-	all, err := v.Secrets(ctx, tx.Queries, project)
-	if err != nil {
-		return err
-	}
-	for name, secret := range all {
-		if err := tx.PutSecret(ctx, project, name, v.Seal(project, name, secret)); err != nil {
-			return err
+// Reseal seals anew what an older key of the vault has sealed, and says how many secrets that were: for the server's start.
+func (v *Vault) Reseal(ctx context.Context, s *store.Store) (resealed int, err error) {
+	for page := (store.Page{Limit: 500, Sort: "id"}); ; {
+		part, err := s.Projects(ctx, store.ProjectFilter{}, page)
+		if err != nil {
+			return resealed, err
 		}
+		for _, p := range part.Items {
+			n := 0
+			err := s.Write(ctx, func(tx *store.Tx) (err error) {
+				n, err = v.resealProject(ctx, tx, p.ID)
+				return err
+			})
+			if err != nil {
+				return resealed, fmt.Errorf("seal the secrets of the project %s anew: %w", p.Name, err)
+			}
+			resealed += n
+		}
+		if part.Next == "" {
+			return resealed, nil
+		}
+		page.Cursor = part.Next
 	}
-	return nil
+}
+
+func (v *Vault) resealProject(ctx context.Context, tx *store.Tx, project int64) (resealed int, err error) {
+	names, err := tx.SecretNames(ctx, project)
+	if err != nil {
+		return 0, err
+	}
+	newest := v.keys[len(v.keys)-1]
+	for _, name := range names {
+		sealed, err := tx.Secret(ctx, project, name)
+		if err != nil {
+			return 0, err
+		}
+		if len(sealed) > keyIDSize && bytes.Equal(sealed[1:1+keyIDSize], newest.id[:]) {
+			continue
+		}
+		secret, err := v.Open(project, name, sealed)
+		if err != nil {
+			return 0, err
+		}
+		if err := tx.PutSecret(ctx, project, name, v.Seal(project, name, secret)); err != nil {
+			return 0, err
+		}
+		resealed++
+	}
+	return resealed, nil
 }
