@@ -25,7 +25,7 @@ func (a *app) newBenchCommand() *cobra.Command {
 		Use: "bench", Short: "Measure ReqPM on this machine", Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.newBenchResolveCommand(), a.newBenchPackagesCommand())
+	cmd.AddCommand(a.newBenchResolveCommand(), a.newBenchPackagesCommand(), a.newBenchScheduleCommand())
 	return cmd
 }
 
