@@ -70,14 +70,7 @@ func (o *projectOptions) adopt(options lockfile.Options) error {
 		if !slices.Contains(o.deciding, name) {
 			return usagef("the lock has the option --%s, which this program does not know: make it again with 'reqpm lock'", name)
 		}
-		var err error
-		switch value := o.flags.Lookup(name).Value.(type) {
-		case pflag.SliceValue:
-			err = value.Replace(values)
-		default:
-			err = value.Set(values[0])
-		}
-		if err != nil {
+		if err := setFlag(o.flags.Lookup(name), values); err != nil {
 			return usagef("the lock's option --%s: %w", name, err)
 		}
 	}

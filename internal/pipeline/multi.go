@@ -30,7 +30,7 @@ type Answer struct {
 // ends all. Then the first resolves alone, so that the others find what it asked of the index in the
 // caches.
 func PrepareAll(ctx context.Context, pipelines []*Pipeline, req Request) ([]Answer, error) {
-	shared, err := pipelines[0].read(ctx, req)
+	shared, err := pipelines[0].Read(ctx, req)
 	if err != nil {
 		return nil, err
 	}

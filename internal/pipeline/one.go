@@ -67,6 +67,14 @@ func (w *Work) Key(id plan.ID) string {
 	return ""
 }
 
+// Spec is the spec file of a build, "" for what is not built.
+func (w *Work) Spec(id plan.ID) (file, text string) {
+	if b := w.builds[id]; b != nil {
+		return b.spec.fileName, b.spec.text
+	}
+	return "", ""
+}
+
 // Collect finds the results of a plan that was carried out, by whomever: in the cache of builds.
 // What is missing there is ErrNotBuilt.
 func (p *Pipeline) Collect(work *Work) (map[plan.ID]*Outcome, error) {

@@ -71,15 +71,15 @@ type Prepared struct {
 
 // Prepare checks out, analyses and resolves.
 func (p *Pipeline) Prepare(ctx context.Context, req Request) (*Prepared, error) {
-	prepared, err := p.read(ctx, req)
+	prepared, err := p.Read(ctx, req)
 	if err != nil {
 		return prepared, err
 	}
 	return prepared, p.settle(ctx, req, prepared)
 }
 
-// read is the part of Prepare that no target has a say in.
-func (p *Pipeline) read(ctx context.Context, req Request) (*Prepared, error) {
+// Read is the part of Prepare that no target has a say in: the checkout and what its files say.
+func (p *Pipeline) Read(ctx context.Context, req Request) (*Prepared, error) {
 	p.stage("source", "check out "+source.Redacted(req.Source.URL))
 	req.Source.Tmp = p.paths.tmp()
 	checkout, err := source.Fetch(ctx, req.Source)

@@ -20,6 +20,12 @@ const wantedRef = "refs/reqpm/wanted"
 
 // fetchRemote gets one commit, as shallow as the server allows.
 func (g *git) fetchRemote(ctx context.Context, req Request) (Checkout, error) {
+	if req.Again && objectID.MatchString(req.Ref) {
+		if c, ok := reuse(ctx, checkoutDir(req.Dir, g.loc.canonical, req.Ref)); ok {
+			c.Ref = req.Ref
+			return c, nil
+		}
+	}
 	r, err := g.ask(ctx)
 	if err != nil {
 		return Checkout{}, err

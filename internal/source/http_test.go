@@ -197,6 +197,25 @@ func TestRedirections(t *testing.T) {
 	}
 }
 
+// A run goes on with the commit it began with, also while the server is away. Others have to ask: they may
+// not be let in any more.
+func TestACommitIsHadAgainWithoutTheServer(t *testing.T) {
+	r, dir := serveRepo(t)
+	req := loopback(t, "")
+	req.Ref = r.commit("a", "one")
+	srv, _ := gitServer(t, dir, "")
+	req.URL = srv.URL + "/" + filepath.Base(r.dir)
+	first := mustFetch(t, req)
+	srv.Close()
+	if _, err := Fetch(t.Context(), req); !errors.Is(err, ErrNetwork) {
+		t.Errorf("a checkout without asking: %v", err)
+	}
+	req.Again = true
+	if got := mustFetch(t, req); got.Dir != first.Dir {
+		t.Errorf("another checkout: %s", got.Dir)
+	}
+}
+
 func TestDeadServerIsANetworkError(t *testing.T) {
 	needGit(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

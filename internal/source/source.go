@@ -42,6 +42,9 @@ type Request struct {
 	// Skip is a directory that is never part of a local source, absolute: the state
 	// directory may lie inside the project.
 	Skip string
+	// Again: the caller has had this commit from this URL with these credentials before, so a checkout of
+	// it that is there is taken without asking the server.
+	Again bool
 	Credentials
 	Allow Policy
 }

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"reqpm/internal/lockfile"
+	"reqpm/internal/pipeline"
+	"reqpm/internal/service"
+	"reqpm/internal/source"
+)
+
+// servedOptions are the options of 'reqpm build' that a project of a server may set. What is not here
+// names files or variables of the machine, or is the server's own to decide.
+var servedOptions = []string{
+	"constraint", "constrain", "override", "extra", "group", "tool-env", "ignore", "no-project", "python", "exclude-newer", "min-age",
+	"distribution", "distribution-tools", "reuse", "no-reuse", "replace", "no-distribution-packages",
+	"allow-wheel", "allow-compiled-wheel", "allow-pure", "build-constraint", "drop-build-requirement",
+	"timeout", "idle-timeout", "no-repair",
+}
+
+// served opens pipelines for the service: the settings of a project are options of 'reqpm build'.
+type served struct {
+	a           *app
+	allowSource []string // what Git URLs may name beside https and ssh to public hosts
+	builder     string
+	slots       int // of the machine
+}
+
+var _ service.Pipelines = served{}
+
+// options are a subject's settings as the command line would have them.
+func (s served) options(sub service.Subject) (projectOptions, error) {
+	var o projectOptions
+	cmd := &cobra.Command{}
+	o.register(cmd)
+	o.registerBuild(cmd)
+	for _, name := range sortedKeys(sub.Settings.Options) {
+		values := sub.Settings.Options[name]
+		if !slices.Contains(servedOptions, name) {
+			return o, usagef("option %q is none that a project can set; these are: %s", name, strings.Join(servedOptions, ", "))
+		}
+		if err := setFlag(cmd.Flags().Lookup(name), values); err != nil {
+			return o, usagef("option %q: %w", name, err)
+		}
+	}
+	o.ref, o.files, o.allowSource, o.builder, o.slots, o.refresh = sub.Ref, sub.Files, s.allowSource, s.builder, s.slots, sub.Refresh
+	if sub.Target != "" {
+		o.targets = []string{sub.Target}
+	}
+	return o, o.check()
+}
+
+// setFlag gives a flag the values that a file or a request has for it.
+func setFlag(f *pflag.Flag, values []string) error {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return list.Replace(values)
+	}
+	if len(values) != 1 {
+		return fmt.Errorf("takes one value, not %d", len(values))
+	}
+	return f.Value.Set(values[0])
+}
+
+// Source implements service.Pipelines.
+func (s served) Source(sub service.Subject) (source.Request, error) {
+	state, err := s.a.stateDir()
+	if err != nil {
+		return source.Request{}, err
+	}
+	o, err := s.options(sub)
+	if err != nil {
+		return source.Request{}, err
+	}
+	return s.request(o, sub, state).Source, nil
+}
+
+// request is projectOptions.request, but for the one thing that a command line may do and a project may
+// not: name a folder of this machine without being allowed to.
+func (s served) request(o projectOptions, sub service.Subject, state string) pipeline.Request {
+	req := o.request(sub.GitURL, state)
+	req.Source.URL = sub.GitURL
+	req.Source.Allow = req.References
+	req.Name = sub.Project
+	return req
+}
+
+// Open implements service.Pipelines.
+func (s served) Open(ctx context.Context, sub service.Subject, lock *lockfile.File, report func(pipeline.Event)) (*pipeline.Pipeline, pipeline.Request, error) {
+	var none pipeline.Request
+	state, err := s.a.stateDir()
+	if err != nil {
+		return nil, none, err
+	}
+	o, err := s.options(sub)
+	if err != nil {
+		return nil, none, err
+	}
+	o.locked = lock
+	pipelines, err := s.a.openPipelines(ctx, o, report)
+	if err != nil {
+		return nil, none, err
+	}
+	if len(pipelines) != 1 {
+		closeAll(pipelines)
+		return nil, none, usagef("%q is not one target", sub.Target)
+	}
+	return pipelines[0], s.request(o, sub, state), nil
+}
+
+// Check tells what is wrong with a project's settings, before anything runs.
+func (s served) Check(ctx context.Context, sub service.Subject, targets []string) error {
+	o, err := s.options(sub)
+	if err != nil {
+		return err
+	}
+	o.targets = targets
+	found, err := s.a.findTargets(ctx, o)
+	if err != nil {
+		return err
+	}
+	for _, t := range found {
+		if !slices.Contains(targets, t.Name) {
+			return usagef("name each target: %s is one of several", t.Name)
+		}
+	}
+	_, err = s.a.pipelineConfig(ctx, o, nil)
+	return err
+}
