@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"reqpm/internal/plan"
+	"reqpm/internal/solve"
 )
 
 // A service hands the builds of a plan to workers one at a time. Whoever builds needs the same plan,
@@ -36,22 +38,23 @@ func (p *Pipeline) part(work *Work, id plan.ID) (*Work, error) {
 	}
 	builds := map[plan.ID]*pkgBuild{}
 	var add func(plan.ID)
-	add = func(id plan.ID) {
-		if builds[id] != nil {
+	add = func(at plan.ID) {
+		if builds[at] != nil {
 			return
 		}
-		b := *work.builds[id] // others build from the same plan
-		builds[id] = &b
+		b := *work.builds[at] // others build from the same plan
+		builds[at] = &b
+		if b.cached == nil && b.err == nil && b.reused == nil && (at != id || !p.cfg.Refresh) {
+			b.cached = p.cachedBuild(b.key)
+		}
+		if b.cached != nil {
+			b.root = solve.Solution{} // nothing is needed for what is there
+		}
 		for _, need := range b.rootIDs() {
 			add(need)
 		}
 	}
 	add(id)
-	for at, b := range builds {
-		if b.cached == nil && b.err == nil && b.reused == nil && (at != id || !p.cfg.Refresh) {
-			b.cached = p.cachedBuild(b.key)
-		}
-	}
 	part, err := p.graph(builds, work.Lock)
 	if err != nil {
 		return nil, err
@@ -109,4 +112,42 @@ func (b *Built) Files() []string {
 		files = append(files, filepath.Join(b.dir, b.SRPM))
 	}
 	return files
+}
+
+// HasBuild tells whether the cache of builds has a key's result, whole.
+func (p *Pipeline) HasBuild(key string) bool { return p.cachedBuild(key) != nil }
+
+// BuildFolder is where the cache of builds keeps a key's result: its files, and result.json, which
+// says what they are.
+func (p *Pipeline) BuildFolder(key string) string { return filepath.Join(p.paths.builds(), key) }
+
+// ImportBuild takes a result that another machine built into the cache of builds: fill writes the
+// files of its BuildFolder into dir. What it wrote is checked against its result.json.
+func (p *Pipeline) ImportBuild(ctx context.Context, key string, fill func(dir string) error) error {
+	unlock, err := p.lockKey(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if p.HasBuild(key) {
+		return nil
+	}
+	dir, err := os.MkdirTemp(p.paths.tmp(), "import-")
+	if err != nil {
+		return err
+	}
+	defer removeTree(dir)
+	if err := errors.Join(os.Chmod(dir, 0o755), fill(dir)); err != nil {
+		return fmt.Errorf("take build %s: %w", key, err)
+	}
+	if err := os.RemoveAll(p.BuildFolder(key)); err != nil { // damaged: else it would have been found
+		return err
+	}
+	if err := os.Rename(dir, p.BuildFolder(key)); err != nil {
+		return err
+	}
+	if !p.HasBuild(key) {
+		return errors.Join(fmt.Errorf("take build %s: what came is not what it was built as", key), os.RemoveAll(p.BuildFolder(key)))
+	}
+	return nil
 }
