@@ -102,6 +102,9 @@ func (p *Pipeline) Collect(work *Work) (map[plan.ID]*Outcome, error) {
 // Result is what a build left in the cache of builds, nil where there is none.
 func (o *Outcome) Result() *Built { return o.built }
 
+// Folder is where the cache of builds has it.
+func (b *Built) Folder() string { return b.dir }
+
 // Files are the paths of what was built, the source package last.
 func (b *Built) Files() []string {
 	var files []string
@@ -117,12 +120,8 @@ func (b *Built) Files() []string {
 // HasBuild tells whether the cache of builds has a key's result, whole.
 func (p *Pipeline) HasBuild(key string) bool { return p.cachedBuild(key) != nil }
 
-// BuildFolder is where the cache of builds keeps a key's result: its files, and result.json, which
-// says what they are.
-func (p *Pipeline) BuildFolder(key string) string { return filepath.Join(p.paths.builds(), key) }
-
 // ImportBuild takes a result that another machine built into the cache of builds: fill writes the
-// files of its BuildFolder into dir. What it wrote is checked against its result.json.
+// files of its folder, result.json among them, into dir. What it wrote is checked against its result.json.
 func (p *Pipeline) ImportBuild(ctx context.Context, key string, fill func(dir string) error) error {
 	unlock, err := p.lockKey(ctx, key)
 	if err != nil {
@@ -140,14 +139,15 @@ func (p *Pipeline) ImportBuild(ctx context.Context, key string, fill func(dir st
 	if err := errors.Join(os.Chmod(dir, 0o755), fill(dir)); err != nil {
 		return fmt.Errorf("take build %s: %w", key, err)
 	}
-	if err := os.RemoveAll(p.BuildFolder(key)); err != nil { // damaged: else it would have been found
+	final := filepath.Join(p.paths.builds(), key)
+	if err := os.RemoveAll(final); err != nil { // damaged: else it would have been found
 		return err
 	}
-	if err := os.Rename(dir, p.BuildFolder(key)); err != nil {
+	if err := os.Rename(dir, final); err != nil {
 		return err
 	}
 	if !p.HasBuild(key) {
-		return errors.Join(fmt.Errorf("take build %s: what came is not what it was built as", key), os.RemoveAll(p.BuildFolder(key)))
+		return errors.Join(fmt.Errorf("take build %s: what came is not what it was built as", key), os.RemoveAll(final))
 	}
 	return nil
 }

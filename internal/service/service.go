@@ -16,6 +16,7 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/source"
+	"reqpm/internal/store"
 )
 
 // Settings are what a project says beside its address: the options of 'reqpm build' by their names
@@ -51,8 +52,10 @@ type Pipelines interface {
 
 // Config is what a Service needs.
 type Config struct {
+	Store     *store.Store
 	Pipelines Pipelines
 	Blobs     blob.Store
+	StateDir  string
 	Log       *slog.Logger // nil: nothing is logged
 }
 

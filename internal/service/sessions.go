@@ -94,6 +94,18 @@ func (s *Service) planned(ctx context.Context, sub Subject) (*session, error) {
 	}
 }
 
+// plannedAs is planned, anew where the plan that is open is not the one by which keys were built: a
+// repair, maybe in another process, has changed it since.
+func (s *Service) plannedAs(ctx context.Context, sub Subject, keys map[plan.ID]string) (*session, error) {
+	x, err := s.planned(ctx, sub)
+	if err != nil || x.current(keys) {
+		return x, err
+	}
+	s.sessions.drop(sub, x)
+	s.sessions.release(x)
+	return s.planned(ctx, sub)
+}
+
 // replan opens the pipeline on the lock of the run and plans.
 func (s *Service) replan(ctx context.Context, sub Subject, x *session) error {
 	lock, err := s.readLock(ctx, lockBlob(sub))

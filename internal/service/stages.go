@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path"
-	"path/filepath"
 	"time"
 
 	"reqpm/internal/lockfile"
@@ -190,17 +186,13 @@ func (e *BuildError) Error() string { return e.Outcome.Cause }
 // Build builds one package of the plan. needs are the keys under which the builds it waited for were kept.
 // A package that cannot be built is a *BuildError, whose outcome says why.
 func (s *Service) Build(ctx context.Context, sub Subject, id plan.ID, needs map[plan.ID]string, logs string, say Say) (*pipeline.Outcome, error) {
-	x, err := s.planned(ctx, sub)
+	x, err := s.plannedAs(ctx, sub, needs)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { s.sessions.release(x) }()
-	if !x.current(needs) { // one of them was repaired
-		s.sessions.drop(sub, x)
-		s.sessions.release(x)
-		if x, err = s.planned(ctx, sub); err != nil {
-			return nil, err
-		}
+	defer s.sessions.release(x)
+	if err := s.bring(ctx, x.pipeline, needs); err != nil {
+		return nil, err
 	}
 	n := x.work.Plan.Node(id)
 	if n == nil {
@@ -247,24 +239,28 @@ func (s *Service) Publish(ctx context.Context, sub Subject, logs string, say Say
 }
 
 func (s *Service) publish(ctx context.Context, sub Subject, logs string, say Say) (published pipeline.Published, x *session, outcomes map[plan.ID]*pipeline.Outcome, err error) {
-	for again := false; ; again = true {
-		if x, err = s.planned(ctx, sub); err != nil {
-			return published, nil, nil, err
-		}
+	steps, err := s.cfg.Store.RunSteps(ctx, sub.Run)
+	if err != nil {
+		return published, nil, nil, err
+	}
+	keys, err := keysOf(steps, sub.Target)
+	if err != nil {
+		return published, nil, nil, err
+	}
+	if x, err = s.plannedAs(ctx, sub, keys); err != nil {
+		return published, nil, nil, err
+	}
+	if err = s.bring(ctx, x.pipeline, keys); err == nil {
 		outcomes, err = x.pipeline.Collect(x.work)
-		if err == nil {
-			break
-		}
+	}
+	if err != nil {
 		s.sessions.drop(sub, x)
 		s.sessions.release(x)
-		if again || !errors.Is(err, pipeline.ErrNotBuilt) {
-			return published, nil, nil, err
-		}
-		// A repair in another process: this one's plan does not have it yet.
+		return published, nil, nil, err
 	}
 	stop := x.events.listen("", say.event)
 	published, err = x.pipeline.Publish(ctx, x.work, outcomes, pipeline.Publishing{
-		Project: sub.Project, Channel: cmp.Or(sub.Settings.Channel, "stable"), Time: x.prepared.Checkout.CommitTime, Logs: logs,
+		Project: sub.Project, Channel: channel(sub), Time: x.prepared.Checkout.CommitTime, Logs: logs,
 	})
 	stop()
 	if err != nil {
@@ -295,14 +291,5 @@ func (s *Service) Verify(ctx context.Context, sub Subject, logs string, say Say)
 // Forget ends what is held for a run.
 func (s *Service) Forget(run int64) { s.sessions.forget(run) }
 
-// keepFile puts a file into the blobs under a name that has its content in it.
-func (s *Service) keepFile(ctx context.Context, file, prefix string) (name string, size int64, sum string, err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", 0, "", err
-	}
-	defer f.Close()
-	name = path.Join(prefix, filepath.Base(file))
-	info, err := s.cfg.Blobs.Put(ctx, name, f)
-	return name, info.Size, info.SHA256, err
-}
+// channel is where a subject is published.
+func channel(s Subject) string { return cmp.Or(s.Settings.Channel, "stable") }

@@ -1,0 +1,168 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"reqpm/internal/blob"
+	"reqpm/internal/pipeline"
+	"reqpm/internal/plan"
+	"reqpm/internal/store"
+)
+
+// What steps leave behind: specs and plans of a run, and the results of builds, which all runs share
+// under their content keys and every worker can have.
+
+func planBlob(s Subject) string { return fmt.Sprintf("runs/%d/%s/plan.json", s.Run, s.Target) }
+
+// buildBlob names a file of a build's result.
+func buildBlob(key, file string) string { return "builds/" + key + "/" + file }
+
+func (s *Service) keepPlan(ctx context.Context, sub Subject, p *plan.Plan) error {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if _, err := s.cfg.Blobs.Put(ctx, planBlob(sub), bytes.NewReader(text)); err != nil {
+		return fmt.Errorf("keep the plan: %w", err)
+	}
+	return nil
+}
+
+// keepSpecs keeps every spec file, and a revision of each that is not what its project had last.
+func (s *Service) keepSpecs(ctx context.Context, step store.Step, specs []Spec) error {
+	for _, spec := range specs {
+		name := fmt.Sprintf("runs/%d/%s/specs/%s/%s", step.Run, step.Target, safe(spec.Package), safe(spec.File))
+		info, err := s.cfg.Blobs.Put(ctx, name, strings.NewReader(spec.Text))
+		if err != nil {
+			return fmt.Errorf("keep %s: %w", spec.File, err)
+		}
+		artifact := store.Artifact{Run: step.Run, Step: step.ID, Kind: "spec", Name: spec.File, Blob: name, Size: info.Size, SHA256: info.SHA256}
+		if _, err := s.cfg.Store.PutArtifact(ctx, artifact); err != nil {
+			return err
+		}
+		last, err := s.cfg.Store.SpecRevisions(ctx, step.Project, step.Target, spec.Package, store.Page{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(last.Items) > 0 && last.Items[0].SHA256 == info.SHA256 {
+			continue
+		}
+		revision := store.SpecRevision{Project: step.Project, Target: step.Target, Package: spec.Package, Blob: name, SHA256: info.SHA256,
+			Message: fmt.Sprintf("written for run %d", step.Run), Author: "reqpm"}
+		if _, err := s.cfg.Store.AddSpecRevision(ctx, revision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// safe makes a part of a blob's name of a package or a file name.
+func safe(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._+-~^=@!,", c) {
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+// keepBuilt puts the result of a build into the blobs, unless it is there, and notes its files.
+func (s *Service) keepBuilt(ctx context.Context, step store.Step, built *pipeline.Built) error {
+	files := append(built.Files(), filepath.Join(built.Folder(), resultFile)) // last: with it the result is whole
+	for _, file := range files {
+		name := buildBlob(built.Key, filepath.Base(file))
+		info, err := s.cfg.Blobs.Stat(ctx, name)
+		if errors.Is(err, blob.ErrNotFound) {
+			info, err = s.putFile(ctx, name, file)
+		}
+		if err != nil {
+			return fmt.Errorf("keep %s: %w", filepath.Base(file), err)
+		}
+		kind := "rpm"
+		switch {
+		case strings.HasSuffix(file, ".src.rpm"):
+			kind = "srpm"
+		case filepath.Base(file) == resultFile:
+			kind = "manifest"
+		}
+		artifact := store.Artifact{Run: step.Run, Step: step.ID, Kind: kind, Name: filepath.Base(file), Blob: name, Size: info.Size, SHA256: built.Sums[filepath.Base(file)]}
+		if _, err := s.cfg.Store.PutArtifact(ctx, artifact); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const resultFile = "result.json"
+
+func (s *Service) putFile(ctx context.Context, name, file string) (blob.Info, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	defer f.Close()
+	return s.cfg.Blobs.Put(ctx, name, f)
+}
+
+// bring has the results of builds in this machine's cache: those that another one made come from the blobs.
+// What is in neither is left to be built again.
+func (s *Service) bring(ctx context.Context, p *pipeline.Pipeline, keys map[plan.ID]string) error {
+	for _, key := range keys {
+		if key == "" || p.HasBuild(key) {
+			continue
+		}
+		if _, err := s.cfg.Blobs.Stat(ctx, buildBlob(key, resultFile)); errors.Is(err, blob.ErrNotFound) {
+			continue
+		}
+		if err := p.ImportBuild(ctx, key, func(dir string) error { return s.fill(ctx, key, dir) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) fill(ctx context.Context, key, dir string) error {
+	for info, err := range s.cfg.Blobs.List(ctx, buildBlob(key, "")) {
+		if err != nil {
+			return err
+		}
+		if err := s.get(ctx, info.Name, filepath.Join(dir, filepath.Base(info.Name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) get(ctx context.Context, name, file string) error {
+	from, err := s.cfg.Blobs.Open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
+}
+
+// notePublished notes the snapshot, and that the channel points at it.
+func (s *Service) notePublished(ctx context.Context, sub Subject, step store.Step, p Published) error {
+	return s.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: sub.Target, Path: p.Snapshot, Packages: int64(p.Packages)})
+		if err != nil {
+			return err
+		}
+		_, err = tx.PointRepository(ctx, step.Project, channel(sub), sub.Target, snapshot.ID)
+		return err
+	})
+}
