@@ -1,0 +1,282 @@
+// Package api is the JSON API of the service under /api/v1, with its OpenAPI document made from the code.
+//
+// Every operation is registered by one function, which also asks who may: the role that it needs, in the
+// project that its input is about. What somebody may not see is not found. Errors are problem+json (RFC 9457).
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"reqpm/internal/auth"
+	"reqpm/internal/blob"
+	"reqpm/internal/service"
+	"reqpm/internal/source"
+	"reqpm/internal/store"
+)
+
+// Prefix is where the API is.
+const Prefix = "/api/v1"
+
+// Projects answers what is asked of a Git address before there is a project, and checks settings.
+type Projects interface {
+	// Check is an error for settings or targets that no run could begin with.
+	Check(ctx context.Context, sub service.Subject, targets []string) error
+	// Refs are the branches and tags of an address.
+	Refs(ctx context.Context, gitURL string) ([]source.Ref, error)
+	// Files are the requirement files of a ref, the likeliest first.
+	Files(ctx context.Context, gitURL, ref string) (commit string, files []File, err error)
+}
+
+// File is a requirement file of a repository.
+type File struct {
+	Path         string `json:"path"`
+	Kind         string `json:"kind"`
+	Chosen       bool   `json:"chosen" doc:"taken when none is named"`
+	Requirements int    `json:"requirements"`
+}
+
+// Config is what the API works on. All fields but Log must be set.
+type Config struct {
+	Store    *store.Store
+	Auth     *auth.Auth
+	Blobs    blob.Store
+	Logs     *blob.Logs
+	Projects Projects
+	Version  string
+	Log      *slog.Logger
+	// Changed is closed at the next sign of something new; nil: the store's, which sees this process
+	// alone.
+	Changed func() <-chan struct{}
+	// Forget is told of a project that was deleted: its folders are no longer needed. nil: nobody cares.
+	Forget func(project store.Project)
+}
+
+// API has the operations.
+type API struct {
+	cfg Config
+	mux *http.ServeMux
+	api huma.API
+}
+
+// New makes the API. It serves everything under Prefix.
+func New(cfg Config) *API {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = cfg.Store.Changed
+	}
+	a := &API{cfg: cfg, mux: http.NewServeMux()}
+	conf := huma.DefaultConfig("ReqPM", cfg.Version)
+	conf.Info.Description = "From a Git URL of a Python project to a signed dnf repository. Lists are pages: follow `next` as `cursor`. POST takes an Idempotency-Key."
+	conf.OpenAPIPath, conf.DocsPath, conf.SchemasPath = Prefix+"/openapi", "", ""
+	conf.CreateHooks = nil // no links to schemas in answers
+	conf.RejectUnknownQueryParameters = true
+	conf.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":   {Type: "http", Scheme: "bearer", Description: "a token: rqp_…"},
+		"session": {Type: "apiKey", In: "cookie", Name: "__Host-reqpm"},
+	}
+	a.api = humago.New(a.mux, conf)
+	a.api.UseMiddleware(a.identify)
+	a.projectOperations()
+	a.runOperations()
+	a.buildOperations()
+	a.systemOperations()
+	a.streams()
+	return a
+}
+
+// OpenAPI is the document, as JSON.
+func (a *API) OpenAPI() ([]byte, error) { return a.api.OpenAPI().MarshalJSON() }
+
+const maxBody = 1 << 20
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if _, pattern := a.mux.Handler(r); pattern == "" {
+		writeProblem(w, huma.Error404NotFound("there is no such address; see "+Prefix+"/openapi.json"))
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+func writeProblem(w http.ResponseWriter, err huma.StatusError) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(err.GetStatus())
+	text, _ := marshalProblem(err)
+	_, _ = w.Write(text)
+}
+
+// identify puts who asks into the context. A credential that is wrong is refused everywhere.
+func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
+	r, _ := humago.Unwrap(ctx)
+	who, err := a.cfg.Auth.Authenticate(r)
+	if err != nil {
+		_ = huma.WriteErr(a.api, ctx, statusOf(err), err.Error())
+		return
+	}
+	next(huma.WithContext(ctx, auth.NewContext(ctx.Context(), who)))
+}
+
+// inProject is an input that is about one project.
+type inProject interface {
+	projectID(ctx context.Context, a *API) (int64, error)
+}
+
+// operation describes what register needs to know.
+type operation struct {
+	method, path, id, summary string
+	role                      auth.Role
+	status                    int    // 0: 200
+	tag                       string // of the document
+	errors                    []int
+}
+
+// register adds an operation: it is done when who asks has its role, in the project that the input is about.
+func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I) (*O, error)) {
+	op.errors = append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError}, op.errors...)
+	if op.method != http.MethodGet {
+		op.errors = append(op.errors, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	huma.Register(a.api, huma.Operation{
+		Method: op.method, Path: Prefix + op.path, OperationID: op.id, Summary: op.summary, DefaultStatus: op.status, Tags: []string{op.tag}, Errors: op.errors,
+		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Metadata: map[string]any{"role": op.role.String()},
+	}, func(ctx context.Context, in *I) (*O, error) {
+		if err := a.allow(ctx, op.role, in); err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// allow asks whether somebody may. Of a project that he may not even see he learns nothing.
+func (a *API) allow(ctx context.Context, role auth.Role, in any) error {
+	who := auth.FromContext(ctx)
+	about, ok := in.(inProject)
+	if !ok {
+		return auth.Allowed(who, role, 0)
+	}
+	project, err := about.projectID(ctx, a)
+	if err != nil {
+		if errors.Is(err, store.ErrNotFound) && who.Anonymous() && auth.Allowed(who, auth.Viewer, 0) != nil {
+			return auth.ErrUnauthenticated
+		}
+		return err
+	}
+	if project == 0 { // a list of many: each sees his own
+		return nil
+	}
+	if err := auth.Allowed(who, auth.Viewer, project); err != nil {
+		if errors.Is(err, auth.ErrForbidden) {
+			return store.ErrNotFound
+		}
+		return err
+	}
+	return auth.Allowed(who, role, project)
+}
+
+// statusOf is the status of an error that was expected; 500 for all others.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, auth.ErrUnauthenticated):
+		return http.StatusUnauthorized
+	case errors.Is(err, auth.ErrForbidden):
+		return http.StatusForbidden
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, blob.ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrReference):
+		return http.StatusConflict
+	case errors.Is(err, store.ErrCursor), errors.Is(err, store.ErrSort), errors.Is(err, auth.ErrInvalid):
+		return http.StatusUnprocessableEntity
+	case as[*auth.LimitError](err):
+		return http.StatusTooManyRequests
+	case as[*auth.BusyError](err):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func as[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// problem is an error as the client sees it. What was not expected is logged, and told without its text.
+func (a *API) problem(ctx context.Context, err error) error {
+	if as[huma.StatusError](err) {
+		return err
+	}
+	status := statusOf(err)
+	if status != http.StatusInternalServerError {
+		return huma.NewError(status, err.Error())
+	}
+	if ctx.Err() == nil {
+		a.cfg.Log.Error("api", "error", err)
+	}
+	return huma.NewError(status, "something went wrong here; the server's log has it")
+}
+
+// page are the parameters of every list.
+type page struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"items at most"`
+	Cursor string `query:"cursor" maxLength:"500" doc:"next of the page before"`
+	Sort   string `query:"sort" maxLength:"40" doc:"field; with - in front downwards"`
+}
+
+func (p page) store() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor, Sort: p.Sort} }
+
+// listOf is a page of a list.
+type listOf[T any] struct {
+	Body struct {
+		Items []T    `json:"items"`
+		Next  string `json:"next,omitempty" doc:"cursor of the next page; absent at the end"`
+	}
+}
+
+func newList[S, T any](part store.Part[S], view func(S) T) *listOf[T] {
+	out := &listOf[T]{}
+	out.Body.Items = make([]T, 0, len(part.Items))
+	for _, item := range part.Items {
+		out.Body.Items = append(out.Body.Items, view(item))
+	}
+	out.Body.Next = part.Next
+	return out
+}
+
+// at is a time as answers have it, nil for never.
+func at(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// invalid is an answer 422 about one field.
+func invalid(field, format string, args ...any) error {
+	return huma.Error422UnprocessableEntity(fmt.Sprintf(format, args...), &huma.ErrorDetail{Location: "body." + field, Message: fmt.Sprintf(format, args...)})
+}
+
+// states splits a filter of several values.
+func states[T ~string](text string) []T {
+	var list []T
+	for part := range strings.SplitSeq(text, ",") {
+		if part != "" {
+			list = append(list, T(part))
+		}
+	}
+	return list
+}

@@ -1,0 +1,222 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"reqpm/internal/auth"
+	"reqpm/internal/service"
+	"reqpm/internal/store"
+)
+
+// Run is a run as answers have it.
+type Run struct {
+	ID       int64          `json:"id"`
+	Project  int64          `json:"project"`
+	Number   int64          `json:"number"`
+	Commit   string         `json:"commit,omitempty"`
+	Ref      string         `json:"ref,omitempty"`
+	Targets  []string       `json:"targets"`
+	State    store.RunState `json:"state" enum:"queued,running,succeeded,failed,cancelled"`
+	Reason   string         `json:"reason"`
+	Message  string         `json:"message,omitempty"`
+	Created  time.Time      `json:"created"`
+	Started  *time.Time     `json:"started,omitempty"`
+	Finished *time.Time     `json:"finished,omitempty"`
+	// Builds counts the builds by state.
+	Builds map[store.StepState]int `json:"builds,omitempty"`
+}
+
+func runView(r store.Run) Run {
+	return Run{ID: r.ID, Project: r.Project, Number: r.Number, Commit: r.Commit, Ref: r.Ref, Targets: r.Targets, State: r.State, Reason: r.Reason, Message: r.Message,
+		Created: r.Created, Started: at(r.Started), Finished: at(r.Finished)}
+}
+
+// Step is one step of a run that is no build.
+type Step struct {
+	ID       int64           `json:"id"`
+	Key      string          `json:"key"`
+	Kind     store.Kind      `json:"kind"`
+	Target   string          `json:"target,omitempty"`
+	State    store.StepState `json:"state"`
+	Attempt  int64           `json:"attempt"`
+	Cause    string          `json:"cause,omitempty"`
+	Root     string          `json:"root,omitempty"`
+	Started  *time.Time      `json:"started,omitempty"`
+	Finished *time.Time      `json:"finished,omitempty"`
+	Result   json.RawMessage `json:"result,omitempty"`
+}
+
+func stepView(s store.Step) Step {
+	return Step{ID: s.ID, Key: s.Key, Kind: s.Kind, Target: s.Target, State: s.State, Attempt: s.Attempt, Cause: s.Cause, Root: s.Root,
+		Started: at(s.Started), Finished: at(s.Finished), Result: s.Result}
+}
+
+type runPath struct {
+	ID int64 `path:"id" minimum:"1"`
+}
+
+func (in runPath) projectID(ctx context.Context, a *API) (int64, error) {
+	r, err := a.cfg.Store.Run(ctx, in.ID)
+	return r.Project, err
+}
+
+type runOutput struct {
+	Status int
+	Body   struct {
+		Run
+		Steps []Step `json:"steps,omitempty"`
+	}
+}
+
+func (a *API) runOperations() {
+	register(a, operation{method: http.MethodGet, path: "/runs", id: "list-runs", summary: "List runs, newest first", role: auth.Viewer, tag: "runs"}, a.listRuns)
+	register(a, operation{method: http.MethodGet, path: "/runs/{id}", id: "get-run", summary: "One run with its steps", role: auth.Viewer, tag: "runs"}, a.getRun)
+	register(a, operation{method: http.MethodPost, path: "/runs/{id}/cancel", id: "cancel-run", summary: "Cancel a run", role: auth.Builder, tag: "runs"}, a.cancelRun)
+	register(a, operation{method: http.MethodPost, path: "/runs/{id}/retry", id: "retry-run", summary: "Try again what failed, or everything", role: auth.Builder, tag: "runs"}, a.retryRun)
+}
+
+type listRunsInput struct {
+	page
+	Project string `query:"project" maxLength:"64" doc:"id or name"`
+	State   string `query:"state" maxLength:"80" doc:"several by comma"`
+}
+
+func (in listRunsInput) projectID(ctx context.Context, a *API) (int64, error) { return a.maybeProject(ctx, in.Project) }
+
+// maybeProject is 0 where no project is named.
+func (a *API) maybeProject(ctx context.Context, name string) (int64, error) {
+	if name == "" {
+		return 0, nil
+	}
+	p, err := a.project(ctx, name)
+	return p.ID, err
+}
+
+func (a *API) listRuns(ctx context.Context, in *listRunsInput) (*listOf[Run], error) {
+	project, err := a.maybeProject(ctx, in.Project)
+	if err != nil {
+		return nil, err
+	}
+	filter := store.RunFilter{Project: project, States: states[store.RunState](in.State)}
+	if filter.Projects, err = a.visible(ctx, project); err != nil {
+		return nil, err
+	}
+	part, err := a.cfg.Store.Runs(ctx, filter, in.store())
+	if err != nil {
+		return nil, err
+	}
+	out := newList(part, runView)
+	return out, a.count(ctx, out.Body.Items)
+}
+
+// visible are the projects whose things a list may show: nil for all.
+func (a *API) visible(ctx context.Context, project int64) ([]int64, error) {
+	who := auth.FromContext(ctx)
+	if project != 0 {
+		return nil, nil
+	}
+	all, ids := who.Projects(auth.Viewer)
+	if !all && len(ids) == 0 {
+		return nil, auth.Allowed(who, auth.Viewer, 0)
+	}
+	if all {
+		return nil, nil
+	}
+	return ids, nil
+}
+
+// count fills in how many builds are in which state.
+func (a *API) count(ctx context.Context, runs []Run) error {
+	ids := make([]int64, 0, len(runs))
+	for _, r := range runs {
+		ids = append(ids, r.ID)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	counts, err := a.cfg.Store.StepCounts(ctx, store.Build, ids...)
+	for i := range runs {
+		runs[i].Builds = counts[runs[i].ID]
+	}
+	return err
+}
+
+func (a *API) getRun(ctx context.Context, in *runPath) (*runOutput, error) { return a.showRun(ctx, in.ID, http.StatusOK) }
+
+func (a *API) showRun(ctx context.Context, id int64, status int) (*runOutput, error) {
+	r, err := a.cfg.Store.Run(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := &runOutput{Status: status}
+	runs := []Run{runView(r)}
+	if err := a.count(ctx, runs); err != nil {
+		return nil, err
+	}
+	out.Body.Run = runs[0]
+	steps, err := a.cfg.Store.RunSteps(ctx, id)
+	for _, s := range steps {
+		if s.Kind != store.Build {
+			out.Body.Steps = append(out.Body.Steps, stepView(s))
+		}
+	}
+	return out, err
+}
+
+type startRunInput struct {
+	projectPath
+	Body struct {
+		Ref     string   `json:"ref,omitempty" maxLength:"255" doc:"absent: the project's"`
+		Targets []string `json:"targets,omitempty" maxItems:"40" nullable:"false" doc:"absent: the project's"`
+		Refresh bool     `json:"refresh,omitempty" doc:"build everything again"`
+	} `required:"false"`
+}
+
+func (a *API) startRun(ctx context.Context, in *startRunInput) (*runOutput, error) {
+	p, err := a.project(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Body.Targets) > 0 || in.Body.Ref != "" {
+		f := projectFields{Name: p.Name, GitURL: p.GitURL, Ref: in.Body.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings}
+		if len(in.Body.Targets) > 0 {
+			f.Targets = in.Body.Targets
+		}
+		if err := a.check(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	who := auth.FromContext(ctx)
+	var run store.Run
+	err = a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if run, err = service.StartRun(ctx, tx, p, service.NewRun{Ref: in.Body.Ref, Targets: in.Body.Targets, Options: service.RunOptions{Refresh: in.Body.Refresh}, Reason: "asked by " + who.String()}); err != nil {
+			return err
+		}
+		return who.Audit(ctx, tx, auth.Change{Action: "run.start", Object: p.Name, Project: p.ID, Detail: map[string]any{"run": run.ID}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.showRun(ctx, run.ID, http.StatusCreated)
+}
+
+func (a *API) cancelRun(ctx context.Context, in *runPath) (*runOutput, error) {
+	who := auth.FromContext(ctx)
+	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		r, err := tx.Run(ctx, in.ID)
+		if err != nil || r.State.Ended() {
+			return err // cancelling what has ended is well
+		}
+		if err := tx.CancelRun(ctx, in.ID, "cancelled by "+who.String()); err != nil {
+			return err
+		}
+		return who.Audit(ctx, tx, auth.Change{Action: "run.cancel", Project: r.Project, Detail: map[string]any{"run": r.ID}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.showRun(ctx, in.ID, http.StatusOK)
+}

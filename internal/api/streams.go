@@ -1,0 +1,413 @@
+package api
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"reqpm/internal/auth"
+	"reqpm/internal/blob"
+	"reqpm/internal/store"
+)
+
+// Bytes and streams: logs by byte range or as they grow, artifacts, archives and the events of everything.
+// They are plain handlers beside the operations, in the document and under the same rule of who may.
+
+func logPath(step, attempt int64) string {
+	return fmt.Sprintf("%s/builds/%d/log?attempt=%d", Prefix, step, attempt)
+}
+
+func artifactView(x store.Artifact) Artifact {
+	return Artifact{ID: x.ID, Build: x.Step, Kind: x.Kind, Name: x.Name, Size: x.Size, SHA256: x.SHA256, Path: fmt.Sprintf("%s/artifacts/%d", Prefix, x.ID)}
+}
+
+// stream is an operation that writes its answer itself. about finds the project that a request is about.
+type stream struct {
+	path, id, summary, tag, media string
+	about                         func(ctx context.Context, a *API, id int64) (int64, error) // nil: of many, each sees his own
+	query                         []*huma.Param
+	serve                         func(w http.ResponseWriter, r *http.Request, id int64) error
+}
+
+func (a *API) streams() {
+	number := func(name, what string) *huma.Param {
+		zero := 0.0
+		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "integer", Minimum: &zero}}
+	}
+	flag := func(name, what string) *huma.Param {
+		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "string", Enum: []any{"0", "1"}}}
+	}
+	ofStep := func(ctx context.Context, a *API, id int64) (int64, error) { return stepPath{id}.projectID(ctx, a) }
+	for _, s := range []stream{
+		{path: "/builds/{id}/log", id: "build-log", summary: "The log of an attempt, by byte range, or with follow as it grows (SSE)", tag: "builds", media: "text/plain", about: ofStep,
+			query: []*huma.Param{number("attempt", "absent: the last"), flag("follow", "1: server-sent events until the log ends; Last-Event-ID is a byte offset"), number("offset", "with follow: where to begin")}, serve: a.serveLog},
+		{path: "/steps/{id}/log", id: "step-log", summary: "As build-log, for any step", tag: "runs", media: "text/plain", about: ofStep,
+			query: []*huma.Param{number("attempt", "absent: the last"), flag("follow", "as build-log"), number("offset", "with follow: where to begin")}, serve: a.serveLog},
+		{path: "/artifacts/{id}", id: "get-artifact", summary: "The bytes of an artifact; ranges are supported", tag: "artifacts", media: "application/octet-stream", about: func(ctx context.Context, a *API, id int64) (int64, error) {
+			x, err := a.cfg.Store.Artifact(ctx, id)
+			if err != nil {
+				return 0, err
+			}
+			return runPath{x.Run}.projectID(ctx, a)
+		}, serve: a.serveArtifact},
+		{path: "/runs/{id}/rpms.tar", id: "run-rpms", summary: "All RPMs of a run as one archive", tag: "artifacts", media: "application/x-tar", about: func(ctx context.Context, a *API, id int64) (int64, error) {
+			return runPath{id}.projectID(ctx, a)
+		}, serve: a.serveRPMs},
+		{path: "/events", id: "events", summary: "What happens, as server-sent events; resumes behind Last-Event-ID", tag: "events", media: "text/event-stream",
+			query: []*huma.Param{number("after", "id of the last event known; absent: from now on"), number("project", "of this project alone"), number("run", "of this run alone")}, serve: a.serveEvents},
+	} {
+		a.addStream(s)
+	}
+}
+
+func (a *API) addStream(s stream) {
+	op := &huma.Operation{OperationID: s.id, Summary: s.summary, Tags: []string{s.tag}, Method: http.MethodGet, Path: Prefix + s.path, Parameters: s.query,
+		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Metadata: map[string]any{"role": auth.Viewer.String()},
+		Responses: map[string]*huma.Response{
+			"200":     {Description: "OK", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
+			"206":     {Description: "a part", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
+			"416":     {Description: "no such part"},
+			"default": {Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: a.api.OpenAPI().Components.Schemas.Schema(errorModel, true, "")}}},
+		}}
+	if s.about != nil {
+		one := 1.0
+		op.Parameters = append([]*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer", Format: "int64", Minimum: &one}}}, op.Parameters...)
+	}
+	a.api.OpenAPI().AddOperation(op)
+	a.mux.HandleFunc("GET "+Prefix+s.path, func(w http.ResponseWriter, r *http.Request) {
+		err := a.stream(w, r, s)
+		if err == nil || r.Context().Err() != nil {
+			return
+		}
+		problem, ok := errors.AsType[huma.StatusError](a.problem(r.Context(), err))
+		if !ok {
+			problem = huma.Error500InternalServerError("something went wrong here")
+		}
+		writeProblem(w, problem)
+	})
+}
+
+func (a *API) stream(w http.ResponseWriter, r *http.Request, s stream) error {
+	who, err := a.cfg.Auth.Authenticate(r)
+	if err != nil {
+		return huma.NewError(statusOf(err), err.Error())
+	}
+	r = r.WithContext(auth.NewContext(r.Context(), who))
+	if err := checkQuery(r, s.query); err != nil {
+		return err
+	}
+	if s.about == nil {
+		return s.serve(w, r, 0)
+	}
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || id < 1 {
+		return huma.Error422UnprocessableEntity("the id is a whole number from 1")
+	}
+	if err := a.allow(r.Context(), auth.Viewer, projectOf(func(ctx context.Context, a *API) (int64, error) { return s.about(ctx, a, id) })); err != nil {
+		return err
+	}
+	return s.serve(w, r, id)
+}
+
+// projectOf makes a function an input that is about a project.
+type projectOf func(ctx context.Context, a *API) (int64, error)
+
+func (f projectOf) projectID(ctx context.Context, a *API) (int64, error) { return f(ctx, a) }
+
+// checkQuery refuses parameters that the document does not have.
+func checkQuery(r *http.Request, known []*huma.Param) error {
+	query := r.URL.Query()
+next:
+	for name, values := range query {
+		for _, p := range known {
+			if p.Name != name {
+				continue
+			}
+			value := values[0]
+			if n, err := strconv.ParseInt(value, 10, 64); p.Schema.Type == "integer" && (err != nil || n < 0) || p.Schema.Type == "string" && value != "0" && value != "1" || len(values) > 1 {
+				return huma.Error422UnprocessableEntity(fmt.Sprintf("%s: %q is not what the document says", name, value))
+			}
+			continue next
+		}
+		return huma.Error422UnprocessableEntity("there is no parameter " + strconv.Quote(name))
+	}
+	return nil
+}
+
+func queryNumber(r *http.Request, name string) int64 {
+	n, _ := strconv.ParseInt(r.URL.Query().Get(name), 10, 64) // checkQuery has seen it
+	return n
+}
+
+func (a *API) serveLog(w http.ResponseWriter, r *http.Request, id int64) error {
+	step, err := a.cfg.Store.Step(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	attempt := queryNumber(r, "attempt")
+	if attempt == 0 {
+		attempt = step.Attempt
+	}
+	log, err := a.cfg.Logs.Open(store.LogName(step.Run, step.ID, attempt))
+	if errors.Is(err, blob.ErrNotFound) {
+		return fmt.Errorf("attempt %d of %s has no log: %w", attempt, step.Name(), store.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if r.URL.Query().Get("follow") == "1" {
+		return followLog(w, r, log)
+	}
+	size, err := log.Size()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	http.ServeContent(w, r, "", time.Time{}, &sized{log, size})
+	return nil
+}
+
+// sized is a growing log as it was when it was asked for.
+type sized struct {
+	log  *blob.LogReader
+	size int64
+}
+
+func (s *sized) Read(p []byte) (int, error) {
+	at, err := s.log.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	if at >= s.size {
+		return 0, io.EOF
+	}
+	return s.log.Read(p[:min(int64(len(p)), s.size-at)])
+}
+
+func (s *sized) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekEnd {
+		return s.log.Seek(s.size+offset, io.SeekStart)
+	}
+	return s.log.Seek(offset, whence)
+}
+
+// followLog sends the log as it grows: each event is what came, and its id the offset behind it.
+func followLog(w http.ResponseWriter, r *http.Request, log *blob.LogReader) error {
+	offset := queryNumber(r, "offset")
+	if n, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && n > 0 {
+		offset = n
+	}
+	if _, err := log.Seek(offset, io.SeekStart); err != nil {
+		return err
+	}
+	send, err := startEvents(w)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := log.Read(buf)
+		if n > 0 {
+			offset += int64(n)
+			text, _ := json.Marshal(map[string]string{"text": string(buf[:n])})
+			if err := send(strconv.FormatInt(offset, 10), "", string(text)); err != nil {
+				return nil
+			}
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil
+		}
+		if n > 0 {
+			continue
+		}
+		if err := log.Wait(r.Context()); err != nil {
+			if errors.Is(err, io.EOF) {
+				_ = send(strconv.FormatInt(offset, 10), "end", "{}")
+			}
+			return nil
+		}
+	}
+}
+
+// startEvents begins a stream of server-sent events.
+func startEvents(w http.ResponseWriter) (send func(id, event, data string) error, err error) {
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	if err := control.Flush(); err != nil {
+		return nil, err
+	}
+	return func(id, event, data string) error {
+		var b strings.Builder
+		if event != "" {
+			fmt.Fprintf(&b, "event: %s\n", event)
+		}
+		if id != "" {
+			fmt.Fprintf(&b, "id: %s\n", id)
+		}
+		fmt.Fprintf(&b, "data: %s\n\n", data)
+		if _, err := io.WriteString(w, b.String()); err != nil {
+			return err
+		}
+		return control.Flush()
+	}, nil
+}
+
+func (a *API) serveArtifact(w http.ResponseWriter, r *http.Request, id int64) error {
+	x, err := a.cfg.Store.Artifact(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	object, err := a.cfg.Blobs.Open(r.Context(), x.Blob)
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	kind := "application/octet-stream"
+	switch x.Kind {
+	case "rpm", "srpm":
+		kind = "application/x-rpm"
+	case "spec", "log":
+		kind = "text/plain; charset=utf-8"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", filepath.Base(x.Name)))
+	if x.SHA256 != "" {
+		w.Header().Set("ETag", `"`+x.SHA256+`"`)
+	}
+	http.ServeContent(w, r, "", object.Info().Modified, object)
+	return nil
+}
+
+// serveRPMs sends every RPM of a run. An error in the middle ends the connection, so that nobody takes
+// half an archive for a whole one.
+func (a *API) serveRPMs(w http.ResponseWriter, r *http.Request, id int64) error {
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=run-%d-rpms.tar", id))
+	archive := tar.NewWriter(w)
+	next := store.Page{Limit: 500, Sort: "name"}
+	sent := map[string]bool{}
+	for {
+		part, err := a.cfg.Store.Artifacts(r.Context(), store.ArtifactFilter{Run: id, Kinds: []string{"rpm", "srpm"}}, next)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		for _, x := range part.Items {
+			if sent[x.Blob] {
+				continue
+			}
+			sent[x.Blob] = true
+			if err := a.addRPM(r.Context(), archive, x); err != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		if part.Next == "" {
+			return archive.Close()
+		}
+		next.Cursor = part.Next
+	}
+}
+
+func (a *API) addRPM(ctx context.Context, archive *tar.Writer, x store.Artifact) error {
+	object, err := a.cfg.Blobs.Open(ctx, x.Blob)
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	if err := archive.WriteHeader(&tar.Header{Name: filepath.Base(x.Name), Mode: 0o644, Size: object.Info().Size, ModTime: object.Info().Modified}); err != nil {
+		return err
+	}
+	_, err = io.Copy(archive, object)
+	return err
+}
+
+// Event is what happened.
+type Event struct {
+	ID      int64           `json:"id"`
+	Kind    string          `json:"kind"`
+	Project int64           `json:"project,omitempty"`
+	Run     int64           `json:"run,omitempty"`
+	Step    int64           `json:"step,omitempty"`
+	Data    json.RawMessage `json:"data,omitempty"`
+	At      time.Time       `json:"at"`
+}
+
+const (
+	eventsAtOnce = 500
+	keepAlive    = 15 * time.Second // proxies close what is silent
+)
+
+func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, _ int64) error {
+	ctx := r.Context()
+	who := auth.FromContext(ctx)
+	if all, ids := who.Projects(auth.Viewer); !all && len(ids) == 0 {
+		return auth.Allowed(who, auth.Viewer, 0)
+	}
+	after := queryNumber(r, "after")
+	if n, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && n > 0 {
+		after = n
+	}
+	if after == 0 {
+		var err error
+		if after, err = a.cfg.Store.LastEvent(ctx); err != nil {
+			return err
+		}
+	}
+	filter := store.EventFilter{Project: queryNumber(r, "project"), Run: queryNumber(r, "run")}
+	send, err := startEvents(w)
+	if err != nil {
+		return err
+	}
+	quiet := time.NewTimer(keepAlive)
+	defer quiet.Stop()
+	for {
+		changed := a.cfg.Changed()
+		events, err := a.cfg.Store.EventsAfter(ctx, after, filter, eventsAtOnce)
+		if err != nil {
+			return nil // the client comes again
+		}
+		for _, e := range events {
+			after = e.ID
+			if e.Project != 0 && who.In(e.Project) < auth.Viewer || e.Project == 0 && who.In(0) < auth.Viewer {
+				continue
+			}
+			text, _ := json.Marshal(Event{e.ID, e.Kind, e.Project, e.Run, e.Step, e.Data, e.At})
+			if err := send(strconv.FormatInt(e.ID, 10), "", string(text)); err != nil {
+				return nil
+			}
+		}
+		if len(events) == eventsAtOnce {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-quiet.C:
+			if _, err := io.WriteString(w, ": \n\n"); err != nil || http.NewResponseController(w).Flush() != nil {
+				return nil
+			}
+			quiet.Reset(keepAlive)
+			if who, err = a.cfg.Auth.Refresh(ctx, who); err != nil {
+				return nil // logged out, or the token was revoked
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

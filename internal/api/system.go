@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"reqpm/internal/auth"
+	"reqpm/internal/store"
+)
+
+// Worker is a process that builds.
+type Worker struct {
+	ID       int64             `json:"id"`
+	Name     string            `json:"name"`
+	Host     string            `json:"host"`
+	PID      int64             `json:"pid"`
+	Slots    int64             `json:"slots"`
+	Labels   map[string]string `json:"labels"`
+	Versions map[string]string `json:"versions"`
+	DiskFree int64             `json:"disk_free" doc:"bytes; -1: unknown"`
+	State    store.WorkerState `json:"state" enum:"active,draining,gone"`
+	Message  string            `json:"message,omitempty" doc:"why it takes nothing"`
+	Beat     time.Time         `json:"beat"`
+	Started  time.Time         `json:"started"`
+}
+
+func workerView(w store.Worker) Worker {
+	return Worker{ID: w.ID, Name: w.Name, Host: w.Host, PID: w.PID, Slots: w.Slots, Labels: w.Labels, Versions: w.Versions, DiskFree: w.DiskFree, State: w.State, Message: w.Message, Beat: w.Beat, Started: w.Started}
+}
+
+// Schedule is something done again and again.
+type Schedule struct {
+	Name         string     `json:"name"`
+	Every        string     `json:"every"`
+	Enabled      bool       `json:"enabled"`
+	Next         *time.Time `json:"next,omitempty"`
+	LastStarted  *time.Time `json:"last_started,omitempty"`
+	LastFinished *time.Time `json:"last_finished,omitempty"`
+	LastOK       bool       `json:"last_ok"`
+	LastResult   string     `json:"last_result,omitempty"`
+}
+
+// Limit is how much may run at once.
+type Limit struct {
+	Scope string `json:"scope" maxLength:"20" enum:"worker,target,project"`
+	Name  string `json:"name" maxLength:"100" doc:"of the worker or target, id of the project"`
+	Value int64  `json:"value" minimum:"-1" maximum:"10000" doc:"builds at once; -1 removes the limit"`
+}
+
+func (a *API) systemOperations() {
+	register(a, operation{method: http.MethodGet, path: "/workers", id: "list-workers", summary: "Workers", role: auth.Viewer, tag: "operation"}, a.listWorkers)
+	register(a, operation{method: http.MethodPost, path: "/workers/{id}/drain", id: "drain-worker", summary: "Have a worker take nothing new, or take work again", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.drainWorker)
+	register(a, operation{method: http.MethodGet, path: "/schedules", id: "list-schedules", summary: "Schedules", role: auth.Viewer, tag: "operation"}, a.listSchedules)
+	register(a, operation{method: http.MethodGet, path: "/limits", id: "list-limits", summary: "Limits", role: auth.Viewer, tag: "operation"}, a.listLimits)
+	register(a, operation{method: http.MethodPut, path: "/limits", id: "set-limit", summary: "Change a limit while everything runs", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.setLimit)
+	register(a, operation{method: http.MethodGet, path: "/queue", id: "queue", summary: "Builds that wait or run, the most urgent first", role: auth.Viewer, tag: "operation"}, a.queue)
+}
+
+type nothing struct{}
+
+func (a *API) listWorkers(ctx context.Context, _ *nothing) (*listOf[Worker], error) {
+	all, err := a.cfg.Store.Workers(ctx)
+	return newList(store.Part[store.Worker]{Items: all}, workerView), err
+}
+
+type drainInput struct {
+	ID   int64 `path:"id" minimum:"1"`
+	Body struct {
+		Drain bool `json:"drain" doc:"false: take work again"`
+	}
+}
+
+func (a *API) drainWorker(ctx context.Context, in *drainInput) (*struct{}, error) {
+	who := auth.FromContext(ctx)
+	return nil, a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.DrainWorker(ctx, in.ID, in.Body.Drain); err != nil {
+			return err
+		}
+		return who.Audit(ctx, tx, auth.Change{Action: "worker.drain", Detail: map[string]any{"worker": in.ID, "drain": in.Body.Drain}})
+	})
+}
+
+func (a *API) listSchedules(ctx context.Context, _ *nothing) (*listOf[Schedule], error) {
+	all, err := a.cfg.Store.Schedules(ctx)
+	return newList(store.Part[store.Schedule]{Items: all}, func(s store.Schedule) Schedule {
+		return Schedule{Name: s.Name, Every: s.Every, Enabled: s.Enabled, Next: at(s.Next), LastStarted: at(s.LastStarted), LastFinished: at(s.LastFinished), LastOK: s.LastOK, LastResult: s.LastResult}
+	}), err
+}
+
+func (a *API) listLimits(ctx context.Context, _ *nothing) (*listOf[Limit], error) {
+	all, err := a.cfg.Store.Limits(ctx)
+	return newList(store.Part[store.Limit]{Items: all}, func(l store.Limit) Limit { return Limit{string(l.Scope), l.Name, l.Value} }), err
+}
+
+type limitInput struct{ Body Limit }
+
+func (a *API) setLimit(ctx context.Context, in *limitInput) (*struct{}, error) {
+	who := auth.FromContext(ctx)
+	return nil, a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.SetLimit(ctx, store.Limit{Scope: in.Body.Scope, Name: in.Body.Name, Value: in.Body.Value}); err != nil {
+			return err
+		}
+		return who.Audit(ctx, tx, auth.Change{Action: "limit.set", Object: in.Body.Scope + " " + in.Body.Name, Detail: map[string]any{"value": in.Body.Value}})
+	})
+}
+
+type queueInput struct{ page }
+
+func (queueInput) projectID(context.Context, *API) (int64, error) { return 0, nil }
+
+func (a *API) queue(ctx context.Context, in *queueInput) (*listOf[Build], error) {
+	visible, err := a.visible(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	part, err := a.cfg.Store.Steps(ctx, store.StepFilter{Projects: visible, States: []store.StepState{store.Running, store.Ready}}, in.store())
+	if err != nil {
+		return nil, err
+	}
+	return newList(part, buildView), nil
+}
