@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -39,9 +40,11 @@ type Projects interface {
 // File is a requirement file of a repository.
 type File struct {
 	Path         string `json:"path"`
-	Kind         string `json:"kind"`
+	Requirements int    `json:"requirements" doc:"those of files that it includes counted"`
+	Project      string `json:"project,omitempty" doc:"name of the project that it describes"`
 	Chosen       bool   `json:"chosen" doc:"taken when none is named"`
-	Requirements int    `json:"requirements"`
+	Why          string `json:"why"`
+	Error        string `json:"error,omitempty"`
 }
 
 // Config is what the API works on. All fields but Log must be set.
@@ -53,9 +56,8 @@ type Config struct {
 	Projects Projects
 	Version  string
 	Log      *slog.Logger
-	// Changed is closed at the next sign of something new; nil: the store's, which sees this process
-	// alone.
-	Changed func() <-chan struct{}
+	// Events are those after a number, and then every new one until the context ends.
+	Events func(ctx context.Context, after int64, filter store.EventFilter) iter.Seq2[store.Event, error]
 	// Forget is told of a project that was deleted: its folders are no longer needed. nil: nobody cares.
 	Forget func(project store.Project)
 }
@@ -71,9 +73,6 @@ type API struct {
 func New(cfg Config) *API {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Changed == nil {
-		cfg.Changed = cfg.Store.Changed
 	}
 	a := &API{cfg: cfg, mux: http.NewServeMux()}
 	conf := huma.DefaultConfig("ReqPM", cfg.Version)
@@ -230,14 +229,14 @@ func (a *API) problem(ctx context.Context, err error) error {
 	return huma.NewError(status, "something went wrong here; the server's log has it")
 }
 
-// page are the parameters of every list.
-type page struct {
+// Page are the parameters of every list.
+type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"items at most"`
 	Cursor string `query:"cursor" maxLength:"500" doc:"next of the page before"`
 	Sort   string `query:"sort" maxLength:"40" doc:"field; with - in front downwards"`
 }
 
-func (p page) store() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor, Sort: p.Sort} }
+func (p Page) store() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor, Sort: p.Sort} }
 
 // listOf is a page of a list.
 type listOf[T any] struct {

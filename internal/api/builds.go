@@ -48,12 +48,12 @@ type Attempt struct {
 	Log            string          `json:"log"`
 }
 
-// stepPath names a step: builds are steps.
-type stepPath struct {
+// StepPath names a step: builds are steps.
+type StepPath struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (in stepPath) projectID(ctx context.Context, a *API) (int64, error) {
+func (in StepPath) projectID(ctx context.Context, a *API) (int64, error) {
 	s, err := a.cfg.Store.Step(ctx, in.ID)
 	return s.Project, err
 }
@@ -73,7 +73,7 @@ func (a *API) buildOperations() {
 }
 
 type listBuildsInput struct {
-	page
+	Page
 	Project string `query:"project" maxLength:"64" doc:"id or name"`
 	Run     int64  `query:"run" minimum:"0"`
 	State   string `query:"state" maxLength:"80" doc:"several by comma"`
@@ -83,7 +83,7 @@ type listBuildsInput struct {
 
 func (in listBuildsInput) projectID(ctx context.Context, a *API) (int64, error) {
 	if in.Run != 0 {
-		return runPath{in.Run}.projectID(ctx, a)
+		return RunPath{in.Run}.projectID(ctx, a)
 	}
 	return a.maybeProject(ctx, in.Project)
 }
@@ -104,7 +104,7 @@ func (a *API) listBuilds(ctx context.Context, in *listBuildsInput) (*listOf[Buil
 	return newList(part, buildView), nil
 }
 
-func (a *API) getBuild(ctx context.Context, in *stepPath) (*buildOutput, error) {
+func (a *API) getBuild(ctx context.Context, in *StepPath) (*buildOutput, error) {
 	s, err := a.cfg.Store.Step(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (a *API) getBuild(ctx context.Context, in *stepPath) (*buildOutput, error) 
 	return out, err
 }
 
-func (a *API) cancelBuild(ctx context.Context, in *stepPath) (*buildOutput, error) {
+func (a *API) cancelBuild(ctx context.Context, in *StepPath) (*buildOutput, error) {
 	who := auth.FromContext(ctx)
 	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		s, err := tx.Step(ctx, in.ID)
@@ -149,8 +149,8 @@ type Artifact struct {
 }
 
 type runArtifactsInput struct {
-	runPath
-	page
+	RunPath
+	Page
 	Kind string `query:"kind" maxLength:"60" doc:"several by comma"`
 }
 

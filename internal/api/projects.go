@@ -38,12 +38,12 @@ func projectView(p store.Project) Project {
 	return v
 }
 
-// projectPath names a project by its id or its name.
-type projectPath struct {
+// ProjectPath names a project by its id or its name.
+type ProjectPath struct {
 	ID string `path:"id" maxLength:"64" doc:"id or name of the project"`
 }
 
-func (in projectPath) projectID(ctx context.Context, a *API) (int64, error) {
+func (in ProjectPath) projectID(ctx context.Context, a *API) (int64, error) {
 	p, err := a.project(ctx, in.ID)
 	return p.ID, err
 }
@@ -55,8 +55,8 @@ func (a *API) project(ctx context.Context, name string) (store.Project, error) {
 	return a.cfg.Store.ProjectNamed(ctx, name)
 }
 
-// projectFields are what people say of a project.
-type projectFields struct {
+// ProjectFields are what people say of a project.
+type ProjectFields struct {
 	Name             string           `json:"name" minLength:"1" maxLength:"64" doc:"lower-case letters, digits and . _ -; names its repositories"`
 	GitURL           string           `json:"git_url" minLength:"1" maxLength:"2000"`
 	Ref              string           `json:"ref,omitempty" maxLength:"255" doc:"branch, tag or commit; absent: the repository's default branch"`
@@ -69,7 +69,7 @@ type projectFields struct {
 type projectInput struct {
 	DryRun bool `query:"dry_run" doc:"check everything, create nothing"`
 	Body   struct {
-		projectFields
+		ProjectFields
 		NoRun bool `json:"no_run,omitempty" doc:"create it without starting a run"`
 	}
 }
@@ -95,7 +95,7 @@ func (a *API) projectOperations() {
 }
 
 type listProjectsInput struct {
-	page
+	Page
 	Search string `query:"q" maxLength:"200" doc:"part of name or address"`
 }
 
@@ -106,7 +106,7 @@ func (a *API) listProjects(ctx context.Context, in *listProjectsInput) (*listOf[
 	if !all && len(ids) == 0 {
 		return nil, auth.Allowed(auth.FromContext(ctx), auth.Viewer, 0)
 	}
-	filter := store.ProjectFilter{Search: in.Search}
+	filter := store.ProjectFilter{Text: in.Search}
 	if !all {
 		filter.IDs = ids
 	}
@@ -133,7 +133,7 @@ func (a *API) addLastRun(ctx context.Context, p *Project) error {
 	return nil
 }
 
-func (a *API) getProject(ctx context.Context, in *projectPath) (*projectOutput, error) {
+func (a *API) getProject(ctx context.Context, in *ProjectPath) (*projectOutput, error) {
 	p, err := a.project(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (a *API) getProject(ctx context.Context, in *projectPath) (*projectOutput, 
 }
 
 // check refuses what no run could begin with.
-func (a *API) check(ctx context.Context, p projectFields) error {
+func (a *API) check(ctx context.Context, p ProjectFields) error {
 	if !projectName.MatchString(p.Name) {
 		return invalid("name", "%q: a project's name has lower-case letters, digits and . _ - only, 64 at most, and begins with a letter or digit", p.Name)
 	}
@@ -157,13 +157,13 @@ func (a *API) check(ctx context.Context, p projectFields) error {
 	return nil
 }
 
-func (p projectFields) store() store.Project {
+func (p ProjectFields) store() store.Project {
 	settings, _ := json.Marshal(p.Settings)
 	return store.Project{Name: p.Name, GitURL: p.GitURL, Ref: p.Ref, RequirementFiles: p.RequirementFiles, Targets: slices.Compact(slices.Sorted(slices.Values(p.Targets))), Settings: settings, Sync: p.Sync}
 }
 
 func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutput, error) {
-	if err := a.check(ctx, in.Body.projectFields); err != nil {
+	if err := a.check(ctx, in.Body.ProjectFields); err != nil {
 		return nil, err
 	}
 	p := in.Body.store()
@@ -194,7 +194,7 @@ func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutp
 }
 
 type changeProjectInput struct {
-	projectPath
+	ProjectPath
 	DryRun bool `query:"dry_run" doc:"check everything, change nothing"`
 	Body   struct {
 		GitURL           *string           `json:"git_url,omitempty" minLength:"1" maxLength:"2000"`
@@ -211,7 +211,7 @@ func (a *API) changeProject(ctx context.Context, in *changeProjectInput) (*proje
 	if err != nil {
 		return nil, err
 	}
-	f := projectFields{Name: p.Name, GitURL: p.GitURL, Ref: p.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings, Sync: p.Sync}
+	f := ProjectFields{Name: p.Name, GitURL: p.GitURL, Ref: p.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings, Sync: p.Sync}
 	set(&f.GitURL, in.Body.GitURL)
 	set(&f.Ref, in.Body.Ref)
 	set(&f.RequirementFiles, in.Body.RequirementFiles)
@@ -244,7 +244,7 @@ func set[T any](field *T, value *T) {
 	}
 }
 
-func (a *API) deleteProject(ctx context.Context, in *projectPath) (*struct{}, error) {
+func (a *API) deleteProject(ctx context.Context, in *ProjectPath) (*struct{}, error) {
 	p, err := a.project(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -280,8 +280,8 @@ type LogEntry struct {
 }
 
 type projectLogInput struct {
-	projectPath
-	page
+	ProjectPath
+	Page
 	Level string `query:"level" maxLength:"60" doc:"debug, info, warning, error; several by comma"`
 	Text  string `query:"q" maxLength:"200"`
 }
@@ -314,7 +314,7 @@ type Repository struct {
 	Updated  time.Time  `json:"updated"`
 }
 
-func (a *API) projectRepositories(ctx context.Context, in *projectPath) (*listOf[Repository], error) {
+func (a *API) projectRepositories(ctx context.Context, in *ProjectPath) (*listOf[Repository], error) {
 	p, err := a.project(ctx, in.ID)
 	if err != nil {
 		return nil, err

@@ -54,11 +54,11 @@ func stepView(s store.Step) Step {
 		Started: at(s.Started), Finished: at(s.Finished), Result: s.Result}
 }
 
-type runPath struct {
+type RunPath struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (in runPath) projectID(ctx context.Context, a *API) (int64, error) {
+func (in RunPath) projectID(ctx context.Context, a *API) (int64, error) {
 	r, err := a.cfg.Store.Run(ctx, in.ID)
 	return r.Project, err
 }
@@ -75,16 +75,17 @@ func (a *API) runOperations() {
 	register(a, operation{method: http.MethodGet, path: "/runs", id: "list-runs", summary: "List runs, newest first", role: auth.Viewer, tag: "runs"}, a.listRuns)
 	register(a, operation{method: http.MethodGet, path: "/runs/{id}", id: "get-run", summary: "One run with its steps", role: auth.Viewer, tag: "runs"}, a.getRun)
 	register(a, operation{method: http.MethodPost, path: "/runs/{id}/cancel", id: "cancel-run", summary: "Cancel a run", role: auth.Builder, tag: "runs"}, a.cancelRun)
-	register(a, operation{method: http.MethodPost, path: "/runs/{id}/retry", id: "retry-run", summary: "Try again what failed, or everything", role: auth.Builder, tag: "runs"}, a.retryRun)
 }
 
 type listRunsInput struct {
-	page
+	Page
 	Project string `query:"project" maxLength:"64" doc:"id or name"`
 	State   string `query:"state" maxLength:"80" doc:"several by comma"`
 }
 
-func (in listRunsInput) projectID(ctx context.Context, a *API) (int64, error) { return a.maybeProject(ctx, in.Project) }
+func (in listRunsInput) projectID(ctx context.Context, a *API) (int64, error) {
+	return a.maybeProject(ctx, in.Project)
+}
 
 // maybeProject is 0 where no project is named.
 func (a *API) maybeProject(ctx context.Context, name string) (int64, error) {
@@ -144,7 +145,9 @@ func (a *API) count(ctx context.Context, runs []Run) error {
 	return err
 }
 
-func (a *API) getRun(ctx context.Context, in *runPath) (*runOutput, error) { return a.showRun(ctx, in.ID, http.StatusOK) }
+func (a *API) getRun(ctx context.Context, in *RunPath) (*runOutput, error) {
+	return a.showRun(ctx, in.ID, http.StatusOK)
+}
 
 func (a *API) showRun(ctx context.Context, id int64, status int) (*runOutput, error) {
 	r, err := a.cfg.Store.Run(ctx, id)
@@ -167,7 +170,7 @@ func (a *API) showRun(ctx context.Context, id int64, status int) (*runOutput, er
 }
 
 type startRunInput struct {
-	projectPath
+	ProjectPath
 	Body struct {
 		Ref     string   `json:"ref,omitempty" maxLength:"255" doc:"absent: the project's"`
 		Targets []string `json:"targets,omitempty" maxItems:"40" nullable:"false" doc:"absent: the project's"`
@@ -181,7 +184,7 @@ func (a *API) startRun(ctx context.Context, in *startRunInput) (*runOutput, erro
 		return nil, err
 	}
 	if len(in.Body.Targets) > 0 || in.Body.Ref != "" {
-		f := projectFields{Name: p.Name, GitURL: p.GitURL, Ref: in.Body.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings}
+		f := ProjectFields{Name: p.Name, GitURL: p.GitURL, Ref: in.Body.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings}
 		if len(in.Body.Targets) > 0 {
 			f.Targets = in.Body.Targets
 		}
@@ -203,7 +206,7 @@ func (a *API) startRun(ctx context.Context, in *startRunInput) (*runOutput, erro
 	return a.showRun(ctx, run.ID, http.StatusCreated)
 }
 
-func (a *API) cancelRun(ctx context.Context, in *runPath) (*runOutput, error) {
+func (a *API) cancelRun(ctx context.Context, in *RunPath) (*runOutput, error) {
 	who := auth.FromContext(ctx)
 	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		r, err := tx.Run(ctx, in.ID)

@@ -47,7 +47,7 @@ func (a *API) streams() {
 	flag := func(name, what string) *huma.Param {
 		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "string", Enum: []any{"0", "1"}}}
 	}
-	ofStep := func(ctx context.Context, a *API, id int64) (int64, error) { return stepPath{id}.projectID(ctx, a) }
+	ofStep := func(ctx context.Context, a *API, id int64) (int64, error) { return StepPath{id}.projectID(ctx, a) }
 	for _, s := range []stream{
 		{path: "/builds/{id}/log", id: "build-log", summary: "The log of an attempt, by byte range, or with follow as it grows (SSE)", tag: "builds", media: "text/plain", about: ofStep,
 			query: []*huma.Param{number("attempt", "absent: the last"), flag("follow", "1: server-sent events until the log ends; Last-Event-ID is a byte offset"), number("offset", "with follow: where to begin")}, serve: a.serveLog},
@@ -58,10 +58,10 @@ func (a *API) streams() {
 			if err != nil {
 				return 0, err
 			}
-			return runPath{x.Run}.projectID(ctx, a)
+			return RunPath{x.Run}.projectID(ctx, a)
 		}, serve: a.serveArtifact},
 		{path: "/runs/{id}/rpms.tar", id: "run-rpms", summary: "All RPMs of a run as one archive", tag: "artifacts", media: "application/x-tar", about: func(ctx context.Context, a *API, id int64) (int64, error) {
-			return runPath{id}.projectID(ctx, a)
+			return RunPath{id}.projectID(ctx, a)
 		}, serve: a.serveRPMs},
 		{path: "/events", id: "events", summary: "What happens, as server-sent events; resumes behind Last-Event-ID", tag: "events", media: "text/event-stream",
 			query: []*huma.Param{number("after", "id of the last event known; absent: from now on"), number("project", "of this project alone"), number("run", "of this run alone")}, serve: a.serveEvents},
@@ -349,13 +349,11 @@ type Event struct {
 	At      time.Time       `json:"at"`
 }
 
-const (
-	eventsAtOnce = 500
-	keepAlive    = 15 * time.Second // proxies close what is silent
-)
+const keepAlive = 15 * time.Second // proxies close what is silent
 
 func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, _ int64) error {
-	ctx := r.Context()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
 	who := auth.FromContext(ctx)
 	if all, ids := who.Projects(auth.Viewer); !all && len(ids) == 0 {
 		return auth.Allowed(who, auth.Viewer, 0)
@@ -370,44 +368,46 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, _ int64) error
 			return err
 		}
 	}
-	filter := store.EventFilter{Project: queryNumber(r, "project"), Run: queryNumber(r, "run")}
 	send, err := startEvents(w)
 	if err != nil {
 		return err
 	}
-	quiet := time.NewTimer(keepAlive)
-	defer quiet.Stop()
-	for {
-		changed := a.cfg.Changed()
-		events, err := a.cfg.Store.EventsAfter(ctx, after, filter, eventsAtOnce)
-		if err != nil {
-			return nil // the client comes again
+	events := make(chan store.Event)
+	go func() {
+		defer close(events)
+		for e, err := range a.cfg.Events(ctx, after, store.EventFilter{Project: queryNumber(r, "project"), Run: queryNumber(r, "run")}) {
+			if err != nil {
+				return // the client comes again
+			}
+			select {
+			case events <- e:
+			case <-ctx.Done():
+				return
+			}
 		}
-		for _, e := range events {
-			after = e.ID
-			if e.Project != 0 && who.In(e.Project) < auth.Viewer || e.Project == 0 && who.In(0) < auth.Viewer {
+	}()
+	alive := time.NewTicker(keepAlive)
+	defer alive.Stop()
+	for {
+		select {
+		case e, more := <-events:
+			if !more {
+				return nil
+			}
+			if who.In(e.Project) < auth.Viewer {
 				continue
 			}
 			text, _ := json.Marshal(Event{e.ID, e.Kind, e.Project, e.Run, e.Step, e.Data, e.At})
-			if err := send(strconv.FormatInt(e.ID, 10), "", string(text)); err != nil {
+			if send(strconv.FormatInt(e.ID, 10), "", string(text)) != nil {
 				return nil
 			}
-		}
-		if len(events) == eventsAtOnce {
-			continue
-		}
-		select {
-		case <-changed:
-		case <-quiet.C:
+		case <-alive.C:
 			if _, err := io.WriteString(w, ": \n\n"); err != nil || http.NewResponseController(w).Flush() != nil {
 				return nil
 			}
-			quiet.Reset(keepAlive)
 			if who, err = a.cfg.Auth.Refresh(ctx, who); err != nil {
 				return nil // logged out, or the token was revoked
 			}
-		case <-ctx.Done():
-			return nil
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (a *API) setLimit(ctx context.Context, in *limitInput) (*struct{}, error) {
 	})
 }
 
-type queueInput struct{ page }
+type queueInput struct{ Page }
 
 func (queueInput) projectID(context.Context, *API) (int64, error) { return 0, nil }
 

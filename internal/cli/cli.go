@@ -81,7 +81,7 @@ order, and publishes a signed dnf repository that provably installs.
 	flags.BoolVarP(&a.global.verbose, "verbose", "v", false, "say more about what is done")
 	cmd.AddCommand(
 		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newOutdatedCommand(), a.newSpecCommand(),
-		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(),
+		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(), a.newServeCommand(), a.newWorkerCommand(), a.newTokenCommand(),
 	)
 	for _, sub := range cmd.Commands() {
 		sub.Args = usageOf(sub.Args)

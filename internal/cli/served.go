@@ -9,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"reqpm/internal/api"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
+	"reqpm/internal/reqfile"
 	"reqpm/internal/service"
 	"reqpm/internal/source"
 )
@@ -131,4 +133,34 @@ func (s served) Check(ctx context.Context, sub service.Subject, targets []string
 	}
 	_, err = s.a.pipelineConfig(ctx, o, nil)
 	return err
+}
+
+// Refs implements api.Projects.
+func (s served) Refs(ctx context.Context, gitURL string) ([]source.Ref, error) {
+	req, err := s.Source(service.Subject{GitURL: gitURL})
+	if err != nil {
+		return nil, err
+	}
+	return source.Refs(ctx, req)
+}
+
+// Files implements api.Projects.
+func (s served) Files(ctx context.Context, gitURL, ref string) (commit string, files []api.File, err error) {
+	req, err := s.Source(service.Subject{GitURL: gitURL, Ref: ref})
+	if err != nil {
+		return "", nil, err
+	}
+	checkout, err := source.Fetch(ctx, req)
+	if err != nil {
+		return "", nil, err
+	}
+	tree, err := checkout.FS()
+	if err != nil {
+		return "", nil, err
+	}
+	found, err := reqfile.Discover(tree)
+	for _, c := range found {
+		files = append(files, api.File{Path: c.Path, Requirements: c.Count, Project: c.Project, Chosen: c.Chosen, Why: c.Why, Error: c.Error})
+	}
+	return checkout.Commit, files, err
 }

@@ -20,7 +20,7 @@ import (
 
 // Names inside a root and a snapshot.
 const (
-	currentLink  = "current"
+	Current      = "current"
 	snapshotsDir = "snapshots"
 	signedDir    = "signed"
 	publicKey    = "RPM-GPG-KEY-reqpm"
@@ -146,7 +146,7 @@ func (p *publication) publish(ctx context.Context) (Snapshot, error) {
 			return Snapshot{}, err
 		}
 	}
-	snap.Dir, snap.Current = dir, filepath.Join(p.root, currentLink)
+	snap.Dir, snap.Current = dir, filepath.Join(p.root, Current)
 	if err := p.switchTo(id); err != nil {
 		return Snapshot{}, err
 	}

@@ -32,7 +32,7 @@ func checkRepoWords(id, name, baseURL string) error {
 func (p *publication) writeRepoFile() (string, error) {
 	base := strings.TrimRight(p.req.BaseURL, "/")
 	if base == "" {
-		base = fileURL(filepath.Join(p.root, currentLink))
+		base = fileURL(filepath.Join(p.root, Current))
 	}
 	name := p.req.Name
 	if name == "" {

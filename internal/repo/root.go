@@ -42,7 +42,7 @@ func (p *publication) removeLeftovers() error {
 // switchTo makes snapshot id the current one by one rename.
 func (p *publication) switchTo(id string) error {
 	target := filepath.Join(snapshotsDir, id)
-	link := filepath.Join(p.root, currentLink)
+	link := filepath.Join(p.root, Current)
 	if now, err := os.Readlink(link); err == nil && now == target {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (p *publication) prune() error {
 	if err != nil {
 		return err
 	}
-	current, err := os.Readlink(filepath.Join(p.root, currentLink))
+	current, err := os.Readlink(filepath.Join(p.root, Current))
 	if err != nil {
 		return err
 	}

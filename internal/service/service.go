@@ -55,6 +55,7 @@ type Config struct {
 	Store     *store.Store
 	Pipelines Pipelines
 	Blobs     blob.Store
+	Logs      *blob.Logs
 	StateDir  string
 	Log       *slog.Logger // nil: nothing is logged
 }

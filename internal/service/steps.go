@@ -12,16 +12,13 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/crates"
+	"reqpm/internal/engine"
 	"reqpm/internal/index"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
 )
-
-// ErrInfrastructure marks errors of the machine, the network or the index: the same step may well succeed
-// another time, or on another worker.
-var ErrInfrastructure = errors.New("infrastructure")
 
 // RunOptions are what one run is told beside its project's settings.
 type RunOptions struct {
@@ -91,7 +88,7 @@ func (s *Service) Do(ctx context.Context, step store.Step, log io.Writer) (resul
 	}
 	result, add, err = s.stage(ctx, sub, step, say, log)
 	if err != nil && infrastructure(err) {
-		err = fmt.Errorf("%w: %w", ErrInfrastructure, err)
+		err = fmt.Errorf("%w: %w", engine.ErrInfrastructure, err)
 	}
 	return result, add, err
 }

@@ -1,0 +1,306 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"reqpm/internal/api"
+	"reqpm/internal/auth"
+	"reqpm/internal/blob"
+	"reqpm/internal/engine"
+	"reqpm/internal/service"
+	"reqpm/internal/store"
+	"reqpm/internal/web"
+)
+
+// serviceOptions are shared by serve and worker.
+type serviceOptions struct {
+	database, name, builder string
+	slots                   int
+	labels                  map[string]string
+	lease                   time.Duration
+	allowSource             []string
+	minFree                 int64
+}
+
+func (o *serviceOptions) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.database, "database", os.Getenv("REQPM_DATABASE"), "postgres://… or the path of an SQLite file (default: reqpm.db in the state directory; REQPM_DATABASE)")
+	f.StringVar(&o.name, "name", "", "name of the worker (default: the host's)")
+	f.IntVarP(&o.slots, "slots", "j", runtime.NumCPU(), "builds at once")
+	f.StringToStringVar(&o.labels, "labels", nil, "what the worker is, as NAME=VALUE, e.g. arch=x86_64,builder=mock")
+	f.DurationVar(&o.lease, "lease", time.Minute, "how long a worker may be silent before its work goes to others")
+	f.StringSliceVar(&o.allowSource, "allow-source", nil, "Git URLs may also be: local (file:///…), loopback (loopback and private addresses), http")
+	f.StringVar(&o.builder, "builder", builderAuto, "what builds: mock, chroot, or auto")
+	f.Int64Var(&o.minFree, "min-free", 2<<30, "bytes that must be free in the state directory for something new to be started")
+}
+
+func (o *serviceOptions) check() error {
+	if o.slots < 1 || o.lease < time.Second || o.minFree < 0 {
+		return usagef("--slots is at least 1, --lease at least 1s, and --min-free not negative")
+	}
+	for _, allowed := range o.allowSource {
+		if !slices.Contains([]string{"local", "loopback", "http"}, allowed) {
+			return usagef("--allow-source %q is none of: loopback, http, local", allowed)
+		}
+	}
+	return nil
+}
+
+// parts are what every process of the service has.
+type parts struct {
+	store   *store.Store
+	blobs   blob.Store
+	logs    *blob.Logs
+	service *service.Service
+	served  served
+	state   string
+}
+
+func (p *parts) close() error {
+	var err error
+	if p.service != nil {
+		err = p.service.Close()
+	}
+	if p.logs != nil {
+		err = errors.Join(err, p.logs.Close())
+	}
+	if p.store != nil {
+		err = errors.Join(err, p.store.Close())
+	}
+	return err
+}
+
+// openParts opens the database, the blobs and the logs. server takes an SQLite file for this process.
+func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log *slog.Logger) (p *parts, err error) {
+	p = &parts{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.state, err = a.stateDir(); err != nil {
+		return p, err
+	}
+	url := o.database
+	if url == "" {
+		url = filepath.Join(p.state, "reqpm.db")
+	}
+	if p.store, err = store.Open(ctx, store.Config{URL: url, Server: server, Log: log}); err != nil {
+		return p, err
+	}
+	if p.blobs, err = blob.OpenDir(filepath.Join(p.state, "blobs")); err != nil {
+		return p, err
+	}
+	if p.logs, err = blob.OpenLogs(filepath.Join(p.state, "logs")); err != nil {
+		return p, err
+	}
+	p.served = served{a: a, allowSource: o.allowSource, builder: o.builder, slots: o.slots}
+	p.service = service.New(service.Config{Store: p.store, Pipelines: p.served, Blobs: p.blobs, Logs: p.logs, StateDir: p.state, Log: log})
+	return p, nil
+}
+
+// newEngine makes this process a worker, or with no slots one that watches.
+func (p *parts) newEngine(o serviceOptions, works, takeover bool, log *slog.Logger, version string) (*engine.Engine, error) {
+	cfg := engine.Config{Store: p.store, Name: o.name, Slots: o.slots, Lease: o.lease, Labels: map[string]string{"arch": runtime.GOARCH, "builder": o.builder},
+		Versions: map[string]string{"reqpm": version}, Health: p.health(o.minFree), Takeover: takeover, Log: log}
+	maps.Copy(cfg.Labels, o.labels)
+	if works {
+		cfg.Handlers = p.service.Handlers()
+	}
+	return engine.New(cfg)
+}
+
+// health says how much room there is for builds.
+func (p *parts) health(least int64) func() (int64, string) {
+	return func() (int64, string) {
+		var s unix.Statfs_t
+		if err := unix.Statfs(p.state, &s); err != nil {
+			return -1, "the state directory: " + err.Error()
+		}
+		free := int64(s.Bavail) * s.Bsize
+		if free < least {
+			return free, fmt.Sprintf("only %s are free in the state directory, and %s must be (--min-free)", bytesText(free), bytesText(least))
+		}
+		return free, ""
+	}
+}
+
+func bytesText(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
+
+type serveOptions struct {
+	serviceOptions
+	listen, tlsCert, tlsKey string
+	insecure, publicRepos   bool
+	roles                   []string
+}
+
+const (
+	roleWeb       = "web"
+	roleScheduler = "scheduler"
+	roleWorker    = "worker"
+)
+
+func (a *app) newServeCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service: projects, runs, builds, repositories, and the API",
+		Long: `Serve the API and the published repositories, and do the work: all in one process on SQLite, or with
+--database postgres://… and --roles split over processes and machines, beside 'reqpm worker'.
+
+When it is ready one JSON line on stdout says where: {"event":"listening","url","admin_link"}. The link, there while
+the server has no administrator, sets the first one's name and password; it works once.
+
+SIGTERM hands running builds back and ends; they go on with the next start, or on another worker. Nothing beyond
+loopback is listened on without TLS (--tls-cert, --tls-key), or --insecure-http behind a proxy that has it.
+
+` + exitCodesHelp,
+		Example: `  reqpm serve
+  reqpm serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
+  reqpm serve --roles web,scheduler --database postgres://reqpm@db.example.org/reqpm`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runServe(cmd.Context(), o) },
+	}
+	o.register(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8470", "address and port; port 0 takes a free one")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate chain, PEM")
+	f.StringVar(&o.tlsKey, "tls-key", "", "its private key, PEM")
+	f.BoolVar(&o.insecure, "insecure-http", false, "listen beyond loopback without TLS")
+	f.BoolVar(&o.publicRepos, "public-repositories", false, "let everybody read the published repositories; else dnf needs a token")
+	f.StringSliceVar(&o.roles, "roles", []string{roleWeb, roleScheduler, roleWorker}, "what this process does")
+	return cmd
+}
+
+func (o *serveOptions) check() error {
+	if err := o.serviceOptions.check(); err != nil {
+		return err
+	}
+	for _, r := range o.roles {
+		if !slices.Contains([]string{roleWeb, roleScheduler, roleWorker}, r) {
+			return usagef("--roles %q is none of: web, scheduler, worker", r)
+		}
+	}
+	if (o.tlsCert == "") != (o.tlsKey == "") {
+		return usagef("--tls-cert and --tls-key go together")
+	}
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return usagef("--listen %q: %w", o.listen, err)
+	}
+	if address, err := netip.ParseAddr(host); o.tlsCert == "" && !o.insecure && host != "localhost" && (err != nil || !address.IsLoopback()) {
+		return usagef("--listen %s would let passwords and tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-http behind a proxy that has TLS", o.listen)
+	}
+	return nil
+}
+
+func (a *app) runServe(ctx context.Context, o serveOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	log := a.logger()
+	p, err := a.openParts(ctx, o.serviceOptions, true, log)
+	if errors.Is(err, store.ErrInUse) {
+		return usagef("%w: stop that one first, or give this one another --state or --database", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.close() }()
+	works := slices.Contains(o.roles, roleWorker)
+	e, err := p.newEngine(o.serviceOptions, works, o.database == "", log, a.version)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var group sync.WaitGroup
+	var failed error
+	group.Go(func() {
+		defer stop()
+		if err := e.Run(ctx); err != nil && ctx.Err() == nil {
+			failed = err
+		}
+	})
+	if slices.Contains(o.roles, roleWeb) {
+		err = a.listen(ctx, o, p, e, log)
+	} else {
+		<-ctx.Done()
+	}
+	stop()
+	group.Wait()
+	return errors.Join(err, failed)
+}
+
+// listening is the line that says that the server is ready.
+type listening struct {
+	Event     string `json:"event"`
+	URL       string `json:"url"`
+	AdminLink string `json:"admin_link,omitempty"`
+}
+
+// listen serves HTTP until ctx ends.
+func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.Engine, log *slog.Logger) error {
+	people, err := auth.New(auth.Config{Store: p.store, Secure: o.tlsCert != "", Log: log})
+	if err != nil {
+		return err
+	}
+	operations := api.New(api.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
+	handler := web.New(web.Config{API: operations, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
+		Ready: p.store.Ping, Metrics: web.Metrics(p.store)})
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	scheme := "http"
+	if o.tlsCert != "" {
+		certificate, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+		if err != nil {
+			return errors.Join(usagef("--tls-cert: %w", err), listener.Close())
+		}
+		listener, scheme = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https"
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	stop := context.AfterFunc(ctx, func() {
+		quick, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if server.Shutdown(quick) != nil {
+			_ = server.Close() // event streams do not end by themselves
+		}
+	})
+	defer stop()
+	line := listening{Event: "listening", URL: scheme + "://" + listener.Addr().String()}
+	if link, err := people.AdminLink(ctx); err == nil && link != "" {
+		line.AdminLink = line.URL + link
+	} else if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := a.printJSON(line); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if !strings.HasPrefix(scheme, "https") {
+		log.Debug("listening without TLS", "address", listener.Addr().String())
+	}
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

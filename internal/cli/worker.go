@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) newWorkerCommand() *cobra.Command {
+	var o serviceOptions
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Do builds for a server on PostgreSQL",
+		Long: `Take work from the database that 'reqpm serve --database postgres://…' uses, and do it. Any number of workers may be
+added and removed while everything runs. All need the same database and the same blobs: the state directory, or its
+folders blobs, logs and repos, on shared storage.
+
+SIGTERM hands running builds back and ends.
+
+` + exitCodesHelp,
+		Example: `  reqpm worker --database postgres://reqpm@db.example.org/reqpm --slots 8 --labels builder=mock`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runWorker(cmd.Context(), o) },
+	}
+	o.register(cmd)
+	return cmd
+}
+
+func (a *app) runWorker(ctx context.Context, o serviceOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if o.database == "" {
+		return usagef("name the server's database: --database postgres://…")
+	}
+	log := a.logger()
+	p, err := a.openParts(ctx, o, false, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.close() }()
+	e, err := p.newEngine(o, true, false, log, a.version)
+	if err != nil {
+		return err
+	}
+	return e.Run(ctx)
+}

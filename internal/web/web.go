@@ -1,0 +1,240 @@
+// Package web is what the server answers beside the API: published repositories, its health and metrics, and
+// the first page that people see.
+package web
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"reqpm/internal/api"
+	"reqpm/internal/auth"
+	"reqpm/internal/repo"
+	"reqpm/internal/store"
+)
+
+// Config is what the handler serves. All fields must be set.
+type Config struct {
+	API   http.Handler
+	Store *store.Store
+	Auth  *auth.Auth
+	// Repos is the folder of published repositories, PROJECT/CHANNEL/TARGET.
+	Repos string
+	// PublicRepos lets everybody read them. Otherwise dnf brings a token, as the password of its repository.
+	PublicRepos bool
+	Version     string
+	// Ready is an error while the server should be sent no work.
+	Ready func(ctx context.Context) error
+	// Metrics answers scrapes.
+	Metrics http.Handler
+}
+
+type handler struct{ cfg Config }
+
+// New makes the handler of everything.
+func New(cfg Config) http.Handler {
+	h := handler{cfg}
+	mux := http.NewServeMux()
+	mux.Handle(api.Prefix+"/", cfg.API)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("GET /metrics", h.metrics)
+	mux.HandleFunc("GET /repos/{project}/{channel}/{target}/{file...}", h.repository)
+	mux.HandleFunc("GET /repos/{project}/{channel}/{file}", h.repoFile)
+	mux.HandleFunc("GET /{$}", h.front)
+	mux.HandleFunc("GET /setup", h.setup)
+	mux.HandleFunc("POST /setup", h.setUp)
+	return secured(mux)
+}
+
+// secured sets what every answer to a browser should have.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func text(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, message)
+}
+
+func (h handler) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	if err := h.cfg.Ready(ctx); err != nil {
+		text(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	text(w, http.StatusOK, "ready")
+}
+
+// metrics are for who may see everything; on loopback that is whoever is on the machine.
+func (h handler) metrics(w http.ResponseWriter, r *http.Request) {
+	who, err := h.cfg.Auth.Authenticate(r)
+	if err == nil && !h.cfg.Auth.Address(r).IsLoopback() {
+		err = auth.Allowed(who, auth.Viewer, 0)
+	}
+	if err != nil {
+		text(w, http.StatusUnauthorized, err.Error())
+		return
+	}
+	h.cfg.Metrics.ServeHTTP(w, r)
+}
+
+// name is a folder of a repository's path. Nothing else reaches the disk.
+var name = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+
+// may tells whether who asks may read a project's repositories; dnf can only bring a user name and a
+// password, so a token may come as the password.
+func (h handler) may(w http.ResponseWriter, r *http.Request) bool {
+	for _, part := range []string{r.PathValue("project"), r.PathValue("channel")} {
+		if !name.MatchString(part) {
+			text(w, http.StatusNotFound, "there is no such repository")
+			return false
+		}
+	}
+	if h.cfg.PublicRepos {
+		return true
+	}
+	if _, password, ok := r.BasicAuth(); ok {
+		r.Header.Set("Authorization", "Bearer "+password)
+	}
+	who, err := h.cfg.Auth.Authenticate(r)
+	if err == nil {
+		var p store.Project
+		if p, err = h.cfg.Store.ProjectNamed(r.Context(), r.PathValue("project")); err == nil {
+			err = auth.Allowed(who, auth.Viewer, p.ID)
+		}
+	}
+	if err != nil {
+		w.Header().Set("WWW-Authenticate", `Basic realm="ReqPM repositories"`)
+		text(w, http.StatusUnauthorized, "a token is needed: give it as the password of the repository")
+		return false
+	}
+	return true
+}
+
+func (h handler) repository(w http.ResponseWriter, r *http.Request) {
+	if !h.may(w, r) || !name.MatchString(r.PathValue("target")) {
+		return
+	}
+	root, err := os.OpenRoot(filepath.Join(h.cfg.Repos, r.PathValue("project"), r.PathValue("channel"), r.PathValue("target")))
+	if err != nil {
+		text(w, http.StatusNotFound, "nothing is published there")
+		return
+	}
+	defer root.Close()
+	file := filepath.Join(repo.Current, filepath.FromSlash(strings.TrimPrefix(r.PathValue("file"), "/")))
+	f, err := root.Open(file)
+	if err != nil {
+		text(w, http.StatusNotFound, "there is no such file in the repository")
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.IsDir() {
+		text(w, http.StatusNotFound, "this is a folder of a dnf repository; its metadata is in repodata/repomd.xml")
+		return
+	}
+	if strings.HasPrefix(r.PathValue("file"), "repodata/repomd.xml") {
+		w.Header().Set("Cache-Control", "no-cache")
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(w, r, "", info.ModTime(), f)
+}
+
+// repoFile is TARGET.repo: what goes to /etc/yum.repos.d.
+func (h handler) repoFile(w http.ResponseWriter, r *http.Request) {
+	target, ok := strings.CutSuffix(r.PathValue("file"), ".repo")
+	if !ok || !name.MatchString(target) {
+		text(w, http.StatusNotFound, "a repository's file is called TARGET.repo")
+		return
+	}
+	if !h.may(w, r) {
+		return
+	}
+	project, channel := r.PathValue("project"), r.PathValue("channel")
+	if _, err := os.Stat(filepath.Join(h.cfg.Repos, project, channel, target)); err != nil {
+		text(w, http.StatusNotFound, "nothing is published there")
+		return
+	}
+	base := Address(r) + "/repos/" + project + "/" + channel + "/" + target
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprint(w, repo.RepoFile("reqpm-"+project, "ReqPM "+project+" for "+target, base))
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]{1,5})?$|^\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?$`)
+
+// Address is how the client reached the server: scheme and host.
+func Address(r *http.Request) string {
+	scheme, host := "http", r.Host
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if !hostName.MatchString(host) {
+		host = "localhost"
+	}
+	return scheme + "://" + host
+}
+
+var pageOf = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{.Title}}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;color:#1c2430;background:#fbfbfa}
+input{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.5rem;margin:.25rem 0 1rem;border:1px solid #b8bec7;border-radius:6px}
+button{font:inherit;padding:.5rem 1.25rem;border:0;border-radius:6px;background:#1f5fbf;color:#fff}code{background:#eef0f2;padding:.1em .3em;border-radius:4px}
+.error{color:#a3211b}@media (prefers-color-scheme:dark){body{color:#e6e8eb;background:#14181d}code{background:#232a32}input{background:#1b2128;color:inherit;border-color:#444d58}}</style></head>
+<body><h1>{{.Title}}</h1>{{with .Error}}<p class="error" role="alert">{{.}}</p>{{end}}
+{{if .Setup}}<form method="post" action="/setup?key={{.Key}}"><p>Choose the first administrator of this server.</p>
+<label>Name <input name="name" autocomplete="username" required maxlength="64"></label>
+<label>Password <input name="password" type="password" autocomplete="new-password" required minlength="12" maxlength="1024"></label>
+<button>Create</button></form>{{else}}<p>ReqPM {{.Version}}. {{.Text}}</p>
+<p>The API is at <code>/api/v1</code>, its description at <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p>{{end}}</body></html>
+`))
+
+type pageData struct {
+	Title, Text, Version, Error, Key string
+	Setup                            bool
+}
+
+func (h handler) page(w http.ResponseWriter, status int, d pageData) {
+	d.Version = h.cfg.Version
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_ = pageOf.Execute(w, d)
+}
+
+func (h handler) front(w http.ResponseWriter, _ *http.Request) {
+	h.page(w, http.StatusOK, pageData{Title: "ReqPM", Text: "The server is running. Pages come with a later version; use the command line or the API."})
+}
+
+func (h handler) setup(w http.ResponseWriter, r *http.Request) {
+	key := r.URL.Query().Get("key")
+	if err := h.cfg.Auth.CheckSetup(r.Context(), key); err != nil {
+		h.page(w, http.StatusForbidden, pageData{Title: "ReqPM", Error: "This link is not valid any more.", Text: "The server prints a new one when it starts without an administrator."})
+		return
+	}
+	h.page(w, http.StatusOK, pageData{Title: "Set up ReqPM", Setup: true, Key: key})
+}
+
+func (h handler) setUp(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	key, name := r.URL.Query().Get("key"), r.PostFormValue("name")
+	if _, err := h.cfg.Auth.Setup(r.Context(), h.cfg.Auth.Address(r).String(), key, name, r.PostFormValue("password")); err != nil {
+		h.page(w, http.StatusUnprocessableEntity, pageData{Title: "Set up ReqPM", Setup: true, Key: key, Error: err.Error()})
+		return
+	}
+	h.page(w, http.StatusOK, pageData{Title: "ReqPM", Text: "The administrator " + name + " was created."})
+}
