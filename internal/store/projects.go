@@ -70,6 +70,7 @@ func (q Queries) ProjectNamed(ctx context.Context, name string) (Project, error)
 // ProjectFilter chooses projects; a zero field chooses all.
 type ProjectFilter struct {
 	Prefix string // of the name
+	Text   string // that name or address has, in any case
 	Sync   bool   // only those that are synchronised
 	IDs    []int64
 }
@@ -83,6 +84,10 @@ func (q Queries) Projects(ctx context.Context, f ProjectFilter, p Page) (Part[Pr
 	}
 	if f.Sync {
 		w.add("sync")
+	}
+	if f.Text != "" {
+		text := "%" + likeText(strings.ToLower(f.Text)) + "%"
+		w.add(`(lower(name) LIKE ? ESCAPE '\' OR lower(git_url) LIKE ? ESCAPE '\')`, text, text)
 	}
 	in(&w, "id", f.IDs)
 	return listing[Project]{

@@ -110,6 +110,7 @@ func (q Queries) DeleteRun(ctx context.Context, run int64) error {
 // RunFilter chooses runs; a zero field chooses all.
 type RunFilter struct {
 	Project        int64
+	Projects       []int64 // one of these
 	States         []RunState
 	CreatedBefore  time.Time
 	FinishedBefore time.Time // ended runs only
@@ -121,6 +122,7 @@ func (q Queries) Runs(ctx context.Context, f RunFilter, p Page) (Part[Run], erro
 	if f.Project != 0 {
 		w.add("project = ?", f.Project)
 	}
+	in(&w, "project", f.Projects)
 	in(&w, "state", texts(f.States))
 	if !f.CreatedBefore.IsZero() {
 		w.add("created < ?", millis(f.CreatedBefore))
@@ -174,4 +176,9 @@ func (q Queries) StepCounts(ctx context.Context, kind Kind, runs ...int64) (map[
 		counts[c.run][c.state] = c.n
 	}
 	return counts, err
+}
+
+// CountRuns says how many runs are in a state.
+func (q Queries) CountRuns(ctx context.Context, state RunState) (int64, error) {
+	return one(ctx, q, "count the runs", value[int64], "SELECT COUNT(*) FROM runs WHERE state = $1", string(state))
 }

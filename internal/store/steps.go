@@ -128,6 +128,7 @@ func (q Queries) Needs(ctx context.Context, step int64) ([]Step, error) {
 // StepFilter chooses steps; a zero field chooses all.
 type StepFilter struct {
 	Project, Run int64
+	Projects     []int64 // one of these
 	Kinds        []Kind
 	States       []StepState
 	Target       string
@@ -145,6 +146,7 @@ func (q Queries) Steps(ctx context.Context, f StepFilter, p Page) (Part[Step], e
 	if f.Project != 0 {
 		w.add("s.project = ?", f.Project)
 	}
+	in(&w, "s.project", f.Projects)
 	in(&w, "s.kind", texts(f.Kinds))
 	in(&w, "s.state", texts(f.States))
 	if f.Target != "" {
@@ -230,4 +232,19 @@ func packageName(pkg string) string {
 		}
 	}
 	return pkg
+}
+
+// Depth is how many steps of a kind are in a state.
+type Depth struct {
+	Kind  Kind
+	State StepState
+	Count int64
+}
+
+// QueueDepth counts the steps that have not ended.
+func (q Queries) QueueDepth(ctx context.Context) ([]Depth, error) {
+	return many(ctx, q, "count the steps", func(row scanner) (d Depth, err error) {
+		err = row.Scan(&d.Kind, &d.State, &d.Count)
+		return d, err
+	}, "SELECT kind, state, COUNT(*) FROM steps WHERE state IN ('waiting', 'ready', 'running') GROUP BY kind, state ORDER BY kind, state")
 }
