@@ -89,6 +89,8 @@ func New(cfg Config) *API {
 	a.projectOperations()
 	a.runOperations()
 	a.buildOperations()
+	a.retryOperations()
+	a.peopleOperations()
 	a.systemOperations()
 	a.streams()
 	return a

@@ -165,7 +165,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, id int64) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	if r.URL.Query().Get("follow") == "1" {
 		return followLog(w, r, log)
 	}

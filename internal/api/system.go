@@ -90,7 +90,7 @@ func (a *API) listSchedules(ctx context.Context, _ *nothing) (*listOf[Schedule],
 
 func (a *API) listLimits(ctx context.Context, _ *nothing) (*listOf[Limit], error) {
 	all, err := a.cfg.Store.Limits(ctx)
-	return newList(store.Part[store.Limit]{Items: all}, func(l store.Limit) Limit { return Limit{string(l.Scope), l.Name, l.Value} }), err
+	return newList(store.Part[store.Limit]{Items: all}, func(l store.Limit) Limit { return Limit{l.Scope, l.Name, l.Value} }), err
 }
 
 type limitInput struct{ Body Limit }
