@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"reqpm/internal/builder"
 	"reqpm/internal/sdist"
+	"reqpm/internal/testindex"
 )
 
 // The words of the driver in the build log are what tells a noarch guess that was wrong from a
@@ -65,5 +68,26 @@ func TestCachedBuildNoticesDamage(t *testing.T) {
 				t.Errorf("found %v; want %v", found, tt.found)
 			}
 		})
+	}
+}
+
+// A plan of today and one of tomorrow are of the same builds: what was just learned of an archive and of its backend, and what
+// was kept of that, write the same spec.
+func TestPlansOfOneStateAreOfTheSameBuilds(t *testing.T) {
+	state := t.TempDir()
+	packages := []testindex.Package{
+		{Name: "app", Version: "1", BuildRequires: []string{"tool>=1,<5"}, HookRequires: []string{"helper>=1,<4"}, Requires: []string{"lib>=1,<4"}},
+		{Name: "lib", Version: "1"}, {Name: "tool", Version: "1", Files: "both"}, {Name: "helper", Version: "1"},
+	}
+	first := newLine(t, state, newWorkshop(t, 1), nil, packages...).plan(t, "app")
+	second := newLine(t, state, newWorkshop(t, 1), nil, packages...).plan(t, "app")
+	order := first.Plan.Order()
+	if len(order) != len(packages) {
+		t.Fatalf("builds: %v", order)
+	}
+	for _, id := range order {
+		if first.Key(id) != second.Key(id) {
+			t.Errorf("%s: %s, then %s\n%s", id, first.Key(id), second.Key(id), cmp.Diff(first.builds[id].spec.text, second.builds[id].spec.text))
+		}
 	}
 }

@@ -283,7 +283,11 @@ func (h *hooks) question(ctx context.Context, f index.File, record sdistRecord, 
 	for _, r := range reqs {
 		answer.Requires = append(answer.Requires, r.String())
 	}
-	return reqs, site, writeJSONBy(h.p.paths.tmp(), path, answer)
+	if err := writeJSONBy(h.p.paths.tmp(), path, answer); err != nil {
+		return nil, "", err
+	}
+	reqs, err = parseAll(answer.Requires) // as the next run reads it
+	return reqs, site, err
 }
 
 // asker asks in trees that inSource unpacked for it.

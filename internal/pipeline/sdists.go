@@ -104,7 +104,14 @@ func (p *Pipeline) sdistFacts(ctx context.Context, f index.File) (sdistRecord, e
 	if err != nil {
 		return record, err
 	}
-	return record, writeJSONBy(p.paths.tmp(), path, record)
+	if err := writeJSONBy(p.paths.tmp(), path, record); err != nil {
+		return record, err
+	}
+	// As the next run reads it: the order in which somebody wrote ">=3,<5" is not kept, and a spec with another
+	// order would be another build.
+	kept := sdistRecord{}
+	_, err = readJSON(path, &kept)
+	return kept, err
 }
 
 // withSource unpacks an archive into a scratch folder for the time of use.
