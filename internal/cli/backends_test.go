@@ -61,7 +61,7 @@ func TestBackendsFromTheIndex(t *testing.T) {
 	m.git(t, dir, "tag", "v1.2.3")
 
 	c := m.run(t, 0, "build", dir, "--target", "local", "--name", "tagged", "--json", "--timeout", "30m", "--proof-command", askAll)
-	versionIs(t, c, "1.2.3")
+	versionIs(t, c, "1.2.3", "1.2.3")
 	for _, want := range []string{"cysignals 1.12.5", "scoring-matrices 0.3.5"} {
 		if !strings.Contains(names(c.summary.Built), want) {
 			t.Errorf("not built: %s; built: %s", want, names(c.summary.Built))
@@ -78,18 +78,44 @@ func TestBackendsFromTheIndex(t *testing.T) {
 	// A commit later it is a version of its own, and nothing else is built again.
 	m.git(t, dir, "commit", "--allow-empty", "-qm", "two")
 	c = m.run(t, 0, "build", dir, "--target", "local", "--name", "tagged", "--json", "--timeout", "30m", "--proof-command", askAll)
-	versionIs(t, c, "1.2.3.post1")
+	versionIs(t, c, "1.2.3.post1", "1.2.3^post1")
 	equal(t, "built the second time", "tagged 1.2.3.post1", names(c.summary.Built))
 }
 
-// versionIs holds a build to a version of the project: of its RPM, and of what runs.
-func versionIs(t *testing.T, c command, want string) {
+// versionIs holds a build to a version of the project: of what runs, and of its RPM.
+func versionIs(t *testing.T, c command, want, rpm string) {
 	t.Helper()
 	proof := c.summary.Proof
 	if proof == nil || !proof.OK || proof.Command == nil || !strings.HasPrefix(proof.Command.Output, "version "+want+" ") {
 		t.Fatalf("proof: %+v", proof)
 	}
-	if !slices.ContainsFunc(proof.Installed, func(rpm string) bool { return strings.Contains(rpm, "-tagged-"+want+"-") }) {
-		t.Errorf("no RPM of version %s: %q", want, proof.Installed)
+	if !slices.ContainsFunc(proof.Installed, func(nevra string) bool { return strings.Contains(nevra, "-tagged-"+rpm+"-") }) {
+		t.Errorf("no RPM of version %s: %q", rpm, proof.Installed)
+	}
+}
+
+// A package with the metadata of PEP 639, where the build tools are held to a flit-core that cannot read it, and one that
+// has a setup.py alone, of 2014: the first is patched, and the patch is in its source package.
+func TestOldBackendFromTheIndex(t *testing.T) {
+	m := onTheIndex(t)
+	c := m.run(t, 0, "build", folder(t, "typing-extensions==4.15.0", "docopt==0.6.2"), "--target", "local", "--json", "--timeout", "15m",
+		"--build-constraint", "flit-core<3.11", "--proof-command", `python3 -c 'import docopt, typing_extensions; print(typing_extensions.override.__name__)'`)
+	if got := names(c.summary.Built); !strings.Contains(got, "flit-core 3.10.") || !strings.Contains(got, "setuptools ") {
+		t.Errorf("built: %s", got)
+	}
+	c.proven(t, "typing-extensions", "docopt")
+	for pattern, want := range map[string][2]string{
+		"Packages/*-typing-extensions-4.15.0-*.rpm": {"%{LICENSE}", "PSF-2.0"},
+		"Packages/*-docopt-0.6.2-*.rpm":             {"%{LICENSE}", "MIT"},
+		"Source/*-typing-extensions-4.15.0-*.rpm":   {"[%{PATCH} ]", "typing-extensions-build-backend.patch "},
+	} {
+		found, err := filepath.Glob(filepath.Join(c.summary.Repository, pattern))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %q, %v", pattern, found, err)
+		}
+		out, err := exec.Command("rpm", "--query", "--package", "--nosignature", "--queryformat", want[0], found[0]).Output()
+		if err != nil || string(out) != want[1] {
+			t.Errorf("%s of %s: %q, not %q; %v", want[0], pattern, out, want[1], err)
+		}
 	}
 }
