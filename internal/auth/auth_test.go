@@ -561,7 +561,7 @@ func TestListen(t *testing.T) {
 		if err := CheckListen(address, false, false); !errors.Is(err, want) {
 			t.Errorf("%q: %v, not %v", address, err, want)
 		}
-		if want == ErrPlaintext && (CheckListen(address, true, false) != nil || CheckListen(address, false, true) != nil) {
+		if errors.Is(want, ErrPlaintext) && (CheckListen(address, true, false) != nil || CheckListen(address, false, true) != nil) {
 			t.Errorf("%q is refused with TLS, or though it is allowed", address)
 		}
 	}
