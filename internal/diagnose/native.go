@@ -156,7 +156,7 @@ func nativeRules() []rule {
 		{[]string{"unable to find library -l"}, regexp.MustCompile(`unable to find library -l([\w.+-]+)`), missingLibrary},
 		{[]string{"not found"}, regexp.MustCompile(`(?:line \d+|sh: \d+|bash|env|/bin/sh): ?'?([\w./+-]+)'?: (?:command )?not found`), missingProgram},
 		{[]string{"env: "}, regexp.MustCompile(`env: ['‘]?([\w.+-]+)['’]?: No such file or directory`), missingProgram},
-		{[]string{"filenotfounderror"}, regexp.MustCompile(`FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'`), missingFileOrProgram},
+		{[]string{"filenotfounderror", "error: [errno 2]"}, regexp.MustCompile(`(?:FileNotFoundError|\berror): \[Errno 2\] No such file or directory: '([\w.+-]+)'`), missingFileOrProgram},
 		{[]string{"unable to execute", "error: command '"}, regexp.MustCompile(`(?:unable to execute|error: command) '([\w./+-]+)'(?: failed)?: No such file or directory`), missingProgram},
 		{[]string{"program"}, regexp.MustCompile(`(?:ERROR: )?Program\(?s?\)? '?\[?'?([\w.+-]+)'?(?:, '[\w.+-]+')*\]? (?:not found|found: NO$)`), programProbe},
 		{[]string{"pg_config"}, regexp.MustCompile(`(pg_config) (?:executable )?(?:is required|not found|is not in)`), missingProgram},
@@ -206,7 +206,11 @@ func programProbe(m []string, f Facts) Finding {
 }
 
 // missingFileOrProgram: subprocess says the same of a program that is not there as open of a file.
+// hostTriplet begins Debian's name of a compiler for this very machine, which Python remembers.
+var hostTriplet = regexp.MustCompile(`^(?:x86_64|aarch64)-linux-gnu-`)
+
 func missingFileOrProgram(m []string, f Facts) Finding {
+	m = []string{m[0], hostTriplet.ReplaceAllString(m[1], "")}
 	name := m[1]
 	if strings.Contains(name, ".") && !strings.HasSuffix(name, ".sh") || strings.ToUpper(name) == name {
 		return Finding{Cause: MissingFile, Title: "the file " + shown(name) + " is not in the source distribution", sure: 75,
