@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +69,8 @@ type API struct {
 	cfg Config
 	mux *http.ServeMux
 	api huma.API
+	// roles are what operations need, by "METHOD PATH".
+	roles map[string]auth.Role
 }
 
 // New makes the API. It serves everything under Prefix.
@@ -74,7 +78,7 @@ func New(cfg Config) *API {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, mux: http.NewServeMux()}
+	a := &API{cfg: cfg, mux: http.NewServeMux(), roles: map[string]auth.Role{}}
 	conf := huma.DefaultConfig("ReqPM", cfg.Version)
 	conf.Info.Description = "From a Git URL of a Python project to a signed dnf repository. Lists are pages: follow `next` as `cursor`. POST takes an Idempotency-Key."
 	conf.OpenAPIPath, conf.DocsPath, conf.SchemasPath = Prefix+"/openapi", "", ""
@@ -98,6 +102,9 @@ func New(cfg Config) *API {
 
 // OpenAPI is the document, as JSON.
 func (a *API) OpenAPI() ([]byte, error) { return a.api.OpenAPI().MarshalJSON() }
+
+// Roles are the role that each operation needs, by "METHOD PATH".
+func (a *API) Roles() map[string]auth.Role { return maps.Clone(a.roles) }
 
 const maxBody = 1 << 20
 
@@ -129,33 +136,86 @@ func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithContext(ctx, auth.NewContext(ctx.Context(), who)))
 }
 
-// inProject is an input that is about one project.
-type inProject interface {
-	projectID(ctx context.Context, a *API) (int64, error)
+// about finds the project that a request is about, by the id in its path.
+type about func(ctx context.Context, a *API, id string) (project int64, err error)
+
+// What requests are about.
+var (
+	aboutProject about = func(ctx context.Context, a *API, id string) (int64, error) {
+		p, err := a.project(ctx, id)
+		return p.ID, err
+	}
+	aboutRun about = func(ctx context.Context, a *API, id string) (int64, error) {
+		n, err := number(id)
+		if err != nil {
+			return 0, err
+		}
+		r, err := a.cfg.Store.Run(ctx, n)
+		return r.Project, err
+	}
+	aboutStep about = func(ctx context.Context, a *API, id string) (int64, error) {
+		n, err := number(id)
+		if err != nil {
+			return 0, err
+		}
+		s, err := a.cfg.Store.Step(ctx, n)
+		return s.Project, err
+	}
+	aboutArtifact about = func(ctx context.Context, a *API, id string) (int64, error) {
+		n, err := number(id)
+		if err != nil {
+			return 0, err
+		}
+		x, err := a.cfg.Store.Artifact(ctx, n)
+		if err != nil {
+			return 0, err
+		}
+		return aboutRun(ctx, a, strconv.FormatInt(x.Run, 10))
+	}
+)
+
+func number(id string) (int64, error) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || n < 1 {
+		return 0, huma.Error422UnprocessableEntity("the id is a whole number from 1", &huma.ErrorDetail{Location: "path.id", Message: "expected a whole number from 1", Value: id})
+	}
+	return n, nil
 }
 
 // operation describes what register needs to know.
 type operation struct {
 	method, path, id, summary string
 	role                      auth.Role
+	about                     about  // nil: the server as a whole
+	many                      bool   // a list of many projects' things, of which each sees his own
 	status                    int    // 0: 200
 	tag                       string // of the document
 	errors                    []int
 }
 
-// register adds an operation: it is done when who asks has its role, in the project that the input is about.
+// register adds an operation. Before anything of a request is looked at, it is asked whether who makes it has the
+// operation's role, in the project that it is about.
 func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I) (*O, error)) {
 	op.errors = append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError}, op.errors...)
 	if op.method != http.MethodGet {
 		op.errors = append(op.errors, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
+	a.roles[op.method+" "+Prefix+op.path] = op.role
+	may := func(ctx huma.Context, next func(huma.Context)) {
+		if err := a.allow(ctx.Context(), op.role, op.about, op.many, ctx.Param("id")); err != nil {
+			status, ok := errors.AsType[huma.StatusError](a.problem(ctx.Context(), err))
+			if !ok {
+				status = huma.Error500InternalServerError("something went wrong here")
+			}
+			_ = huma.WriteErr(a.api, ctx, status.GetStatus(), status.Error())
+			return
+		}
+		next(ctx)
+	}
 	huma.Register(a.api, huma.Operation{
 		Method: op.method, Path: Prefix + op.path, OperationID: op.id, Summary: op.summary, DefaultStatus: op.status, Tags: []string{op.tag}, Errors: op.errors,
-		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Metadata: map[string]any{"role": op.role.String()},
+		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Description: "Role: " + op.role.String() + ".", Middlewares: huma.Middlewares{may},
 	}, func(ctx context.Context, in *I) (*O, error) {
-		if err := a.allow(ctx, op.role, in); err != nil {
-			return nil, a.problem(ctx, err)
-		}
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, a.problem(ctx, err)
@@ -165,25 +225,24 @@ func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I
 }
 
 // allow asks whether somebody may. Of a project that he may not even see he learns nothing.
-func (a *API) allow(ctx context.Context, role auth.Role, in any) error {
+func (a *API) allow(ctx context.Context, role auth.Role, about about, many bool, id string) error {
 	who := auth.FromContext(ctx)
-	about, ok := in.(inProject)
-	if !ok {
+	if many {
+		if all, ids := who.Projects(role); all || len(ids) > 0 {
+			return nil
+		}
 		return auth.Allowed(who, role, 0)
 	}
-	project, err := about.projectID(ctx, a)
+	if about == nil {
+		return auth.Allowed(who, role, 0)
+	}
+	project, err := about(ctx, a, id)
+	if err == nil && who.In(project) < auth.Viewer {
+		err = store.ErrNotFound
+	}
 	if err != nil {
-		if errors.Is(err, store.ErrNotFound) && who.Anonymous() && auth.Allowed(who, auth.Viewer, 0) != nil {
-			return auth.ErrUnauthenticated
-		}
-		return err
-	}
-	if project == 0 { // a list of many: each sees his own
-		return nil
-	}
-	if err := auth.Allowed(who, auth.Viewer, project); err != nil {
-		if errors.Is(err, auth.ErrForbidden) {
-			return store.ErrNotFound
+		if who.Anonymous() && who.In(0) < auth.Viewer {
+			return auth.Allowed(who, auth.Viewer, 0) // whether it is there or not
 		}
 		return err
 	}

@@ -53,11 +53,6 @@ type StepPath struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (in StepPath) projectID(ctx context.Context, a *API) (int64, error) {
-	s, err := a.cfg.Store.Step(ctx, in.ID)
-	return s.Project, err
-}
-
 type buildOutput struct {
 	Body struct {
 		Build
@@ -66,10 +61,10 @@ type buildOutput struct {
 }
 
 func (a *API) buildOperations() {
-	register(a, operation{method: http.MethodGet, path: "/builds", id: "list-builds", summary: "List builds", role: auth.Viewer, tag: "builds"}, a.listBuilds)
-	register(a, operation{method: http.MethodGet, path: "/builds/{id}", id: "get-build", summary: "One build with its attempts", role: auth.Viewer, tag: "builds"}, a.getBuild)
-	register(a, operation{method: http.MethodPost, path: "/builds/{id}/cancel", id: "cancel-build", summary: "Cancel a build", role: auth.Builder, tag: "builds"}, a.cancelBuild)
-	register(a, operation{method: http.MethodGet, path: "/runs/{id}/artifacts", id: "run-artifacts", summary: "Files of a run", role: auth.Viewer, tag: "artifacts"}, a.runArtifacts)
+	register(a, operation{method: http.MethodGet, many: true, path: "/builds", id: "list-builds", summary: "List builds", role: auth.Viewer, tag: "builds"}, a.listBuilds)
+	register(a, operation{method: http.MethodGet, about: aboutStep, path: "/builds/{id}", id: "get-build", summary: "One build with its attempts", role: auth.Viewer, tag: "builds"}, a.getBuild)
+	register(a, operation{method: http.MethodPost, about: aboutStep, path: "/builds/{id}/cancel", id: "cancel-build", summary: "Cancel a build", role: auth.Builder, tag: "builds"}, a.cancelBuild)
+	register(a, operation{method: http.MethodGet, about: aboutRun, path: "/runs/{id}/artifacts", id: "run-artifacts", summary: "Files of a run", role: auth.Viewer, tag: "artifacts"}, a.runArtifacts)
 }
 
 type listBuildsInput struct {
@@ -81,22 +76,12 @@ type listBuildsInput struct {
 	Package string `query:"package" maxLength:"300" doc:"NAME==VERSION, or NAME for every version"`
 }
 
-func (in listBuildsInput) projectID(ctx context.Context, a *API) (int64, error) {
-	if in.Run != 0 {
-		return RunPath{in.Run}.projectID(ctx, a)
-	}
-	return a.maybeProject(ctx, in.Project)
-}
-
 func (a *API) listBuilds(ctx context.Context, in *listBuildsInput) (*listOf[Build], error) {
-	project, err := in.projectID(ctx, a)
+	project, err := a.maybeProject(ctx, in.Project)
 	if err != nil {
 		return nil, err
 	}
-	filter := store.StepFilter{Project: project, Run: in.Run, Kinds: []store.Kind{store.Build}, States: states[store.StepState](in.State), Target: in.Target, Package: in.Package}
-	if filter.Projects, err = a.visible(ctx, project); err != nil {
-		return nil, err
-	}
+	filter := store.StepFilter{Project: project, Projects: a.visible(ctx, project), Run: in.Run, Kinds: []store.Kind{store.Build}, States: states[store.StepState](in.State), Target: in.Target, Package: in.Package}
 	part, err := a.cfg.Store.Steps(ctx, filter, in.store())
 	if err != nil {
 		return nil, err

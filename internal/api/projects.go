@@ -43,11 +43,6 @@ type ProjectPath struct {
 	ID string `path:"id" maxLength:"64" doc:"id or name of the project"`
 }
 
-func (in ProjectPath) projectID(ctx context.Context, a *API) (int64, error) {
-	p, err := a.project(ctx, in.ID)
-	return p.ID, err
-}
-
 func (a *API) project(ctx context.Context, name string) (store.Project, error) {
 	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
 		return a.cfg.Store.Project(ctx, id)
@@ -83,14 +78,14 @@ type projectOutput struct {
 var projectName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 func (a *API) projectOperations() {
-	register(a, operation{method: http.MethodGet, path: "/projects", id: "list-projects", summary: "List projects", role: auth.Viewer, tag: "projects"}, a.listProjects)
+	register(a, operation{method: http.MethodGet, many: true, path: "/projects", id: "list-projects", summary: "List projects", role: auth.Viewer, tag: "projects"}, a.listProjects)
 	register(a, operation{method: http.MethodPost, path: "/projects", id: "create-project", summary: "Create a project; its first run starts by itself", role: auth.Maintainer, status: http.StatusCreated, tag: "projects"}, a.createProject)
-	register(a, operation{method: http.MethodGet, path: "/projects/{id}", id: "get-project", summary: "One project", role: auth.Viewer, tag: "projects"}, a.getProject)
-	register(a, operation{method: http.MethodPatch, path: "/projects/{id}", id: "change-project", summary: "Change a project; what is absent stays", role: auth.Maintainer, tag: "projects"}, a.changeProject)
-	register(a, operation{method: http.MethodDelete, path: "/projects/{id}", id: "delete-project", summary: "Delete a project and everything of it", role: auth.Maintainer, status: http.StatusNoContent, tag: "projects"}, a.deleteProject)
-	register(a, operation{method: http.MethodPost, path: "/projects/{id}/runs", id: "start-run", summary: "Start a run", role: auth.Builder, status: http.StatusCreated, tag: "runs"}, a.startRun)
-	register(a, operation{method: http.MethodGet, path: "/projects/{id}/log", id: "project-log", summary: "What happened, newest first", role: auth.Viewer, tag: "projects"}, a.projectLog)
-	register(a, operation{method: http.MethodGet, path: "/projects/{id}/repositories", id: "project-repositories", summary: "Published repositories", role: auth.Viewer, tag: "repositories"}, a.projectRepositories)
+	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}", id: "get-project", summary: "One project", role: auth.Viewer, tag: "projects"}, a.getProject)
+	register(a, operation{method: http.MethodPatch, about: aboutProject, path: "/projects/{id}", id: "change-project", summary: "Change a project; what is absent stays", role: auth.Maintainer, tag: "projects"}, a.changeProject)
+	register(a, operation{method: http.MethodDelete, about: aboutProject, path: "/projects/{id}", id: "delete-project", summary: "Delete a project and everything of it", role: auth.Maintainer, status: http.StatusNoContent, tag: "projects"}, a.deleteProject)
+	register(a, operation{method: http.MethodPost, about: aboutProject, path: "/projects/{id}/runs", id: "start-run", summary: "Start a run", role: auth.Builder, status: http.StatusCreated, tag: "runs"}, a.startRun)
+	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}/log", id: "project-log", summary: "What happened, newest first", role: auth.Viewer, tag: "projects"}, a.projectLog)
+	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}/repositories", id: "project-repositories", summary: "Published repositories", role: auth.Viewer, tag: "repositories"}, a.projectRepositories)
 	register(a, operation{method: http.MethodGet, path: "/discover", id: "discover", summary: "Branches, tags and requirement files of a Git address", role: auth.Builder, tag: "projects", errors: []int{http.StatusBadGateway}}, a.discover)
 }
 
@@ -99,18 +94,8 @@ type listProjectsInput struct {
 	Search string `query:"q" maxLength:"200" doc:"part of name or address"`
 }
 
-func (listProjectsInput) projectID(context.Context, *API) (int64, error) { return 0, nil }
-
 func (a *API) listProjects(ctx context.Context, in *listProjectsInput) (*listOf[Project], error) {
-	all, ids := auth.FromContext(ctx).Projects(auth.Viewer)
-	if !all && len(ids) == 0 {
-		return nil, auth.Allowed(auth.FromContext(ctx), auth.Viewer, 0)
-	}
-	filter := store.ProjectFilter{Text: in.Search}
-	if !all {
-		filter.IDs = ids
-	}
-	part, err := a.cfg.Store.Projects(ctx, filter, in.store())
+	part, err := a.cfg.Store.Projects(ctx, store.ProjectFilter{Text: in.Search, IDs: a.visible(ctx, 0)}, in.store())
 	if err != nil {
 		return nil, err
 	}

@@ -19,26 +19,27 @@ type retryOutput struct{ Body RetryPlan }
 type retryRunInput struct {
 	RunPath
 	DryRun bool `query:"dry_run" doc:"say what would be done again, and do nothing"`
-	Body   struct {
+	Body   *struct {
 		Scope string `json:"scope,omitempty" enum:"failed,all" default:"failed" doc:"what failed and what it blocked, or everything"`
-	} `required:"false"`
+	}
 }
 
 type retryBuildInput struct {
 	StepPath
 	DryRun bool `query:"dry_run" doc:"say what would be done again, and do nothing"`
-	Body   struct {
+	Body   *struct {
 		Dependents bool `json:"dependents,omitempty" doc:"and whatever needs it, though that succeeded"`
-	} `required:"false"`
+	}
 }
 
 func (a *API) retryOperations() {
-	register(a, operation{method: http.MethodPost, path: "/runs/{id}/retry", id: "retry-run", summary: "Try again what failed, or everything", role: auth.Builder, tag: "runs"}, a.retryRun)
-	register(a, operation{method: http.MethodPost, path: "/builds/{id}/retry", id: "retry-build", summary: "Build again, with what it is blocked by", role: auth.Builder, tag: "builds"}, a.retryBuild)
+	register(a, operation{method: http.MethodPost, about: aboutRun, path: "/runs/{id}/retry", id: "retry-run", summary: "Try again what failed, or everything", role: auth.Builder, tag: "runs"}, a.retryRun)
+	register(a, operation{method: http.MethodPost, about: aboutStep, path: "/builds/{id}/retry", id: "retry-build", summary: "Build again, with what it is blocked by", role: auth.Builder, tag: "builds"}, a.retryBuild)
 }
 
 func (a *API) retryRun(ctx context.Context, in *retryRunInput) (*retryOutput, error) {
-	return a.retry(ctx, store.Retry{Run: in.ID, Failed: in.Body.Scope != "all", All: in.Body.Scope == "all"}, in.DryRun)
+	all := in.Body != nil && in.Body.Scope == "all"
+	return a.retry(ctx, store.Retry{Run: in.ID, Failed: !all, All: all}, in.DryRun)
 }
 
 func (a *API) retryBuild(ctx context.Context, in *retryBuildInput) (*retryOutput, error) {
@@ -46,7 +47,7 @@ func (a *API) retryBuild(ctx context.Context, in *retryBuildInput) (*retryOutput
 	if err != nil {
 		return nil, err
 	}
-	return a.retry(ctx, store.Retry{Run: s.Run, Steps: []int64{s.ID}, Dependents: in.Body.Dependents}, in.DryRun)
+	return a.retry(ctx, store.Retry{Run: s.Run, Steps: []int64{s.ID}, Dependents: in.Body != nil && in.Body.Dependents}, in.DryRun)
 }
 
 func (a *API) retry(ctx context.Context, r store.Retry, dry bool) (*retryOutput, error) {

@@ -58,11 +58,6 @@ type RunPath struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (in RunPath) projectID(ctx context.Context, a *API) (int64, error) {
-	r, err := a.cfg.Store.Run(ctx, in.ID)
-	return r.Project, err
-}
-
 type runOutput struct {
 	Status int
 	Body   struct {
@@ -72,9 +67,9 @@ type runOutput struct {
 }
 
 func (a *API) runOperations() {
-	register(a, operation{method: http.MethodGet, path: "/runs", id: "list-runs", summary: "List runs, newest first", role: auth.Viewer, tag: "runs"}, a.listRuns)
-	register(a, operation{method: http.MethodGet, path: "/runs/{id}", id: "get-run", summary: "One run with its steps", role: auth.Viewer, tag: "runs"}, a.getRun)
-	register(a, operation{method: http.MethodPost, path: "/runs/{id}/cancel", id: "cancel-run", summary: "Cancel a run", role: auth.Builder, tag: "runs"}, a.cancelRun)
+	register(a, operation{method: http.MethodGet, many: true, path: "/runs", id: "list-runs", summary: "List runs, newest first", role: auth.Viewer, tag: "runs"}, a.listRuns)
+	register(a, operation{method: http.MethodGet, about: aboutRun, path: "/runs/{id}", id: "get-run", summary: "One run with its steps", role: auth.Viewer, tag: "runs"}, a.getRun)
+	register(a, operation{method: http.MethodPost, about: aboutRun, path: "/runs/{id}/cancel", id: "cancel-run", summary: "Cancel a run", role: auth.Builder, tag: "runs"}, a.cancelRun)
 }
 
 type listRunsInput struct {
@@ -93,6 +88,9 @@ func (a *API) maybeProject(ctx context.Context, name string) (int64, error) {
 		return 0, nil
 	}
 	p, err := a.project(ctx, name)
+	if err == nil && auth.FromContext(ctx).In(p.ID) < auth.Viewer {
+		err = store.ErrNotFound
+	}
 	return p.ID, err
 }
 
@@ -101,10 +99,7 @@ func (a *API) listRuns(ctx context.Context, in *listRunsInput) (*listOf[Run], er
 	if err != nil {
 		return nil, err
 	}
-	filter := store.RunFilter{Project: project, States: states[store.RunState](in.State)}
-	if filter.Projects, err = a.visible(ctx, project); err != nil {
-		return nil, err
-	}
+	filter := store.RunFilter{Project: project, Projects: a.visible(ctx, project), States: states[store.RunState](in.State)}
 	part, err := a.cfg.Store.Runs(ctx, filter, in.store())
 	if err != nil {
 		return nil, err
@@ -114,19 +109,12 @@ func (a *API) listRuns(ctx context.Context, in *listRunsInput) (*listOf[Run], er
 }
 
 // visible are the projects whose things a list may show: nil for all.
-func (a *API) visible(ctx context.Context, project int64) ([]int64, error) {
+func (a *API) visible(ctx context.Context, project int64) []int64 {
 	who := auth.FromContext(ctx)
-	if project != 0 {
-		return nil, nil
+	if all, ids := who.Projects(auth.Viewer); project == 0 && !all {
+		return ids
 	}
-	all, ids := who.Projects(auth.Viewer)
-	if !all && len(ids) == 0 {
-		return nil, auth.Allowed(who, auth.Viewer, 0)
-	}
-	if all {
-		return nil, nil
-	}
-	return ids, nil
+	return nil
 }
 
 // count fills in how many builds are in which state.
@@ -171,11 +159,11 @@ func (a *API) showRun(ctx context.Context, id int64, status int) (*runOutput, er
 
 type startRunInput struct {
 	ProjectPath
-	Body struct {
+	Body *struct {
 		Ref     string   `json:"ref,omitempty" maxLength:"255" doc:"absent: the project's"`
 		Targets []string `json:"targets,omitempty" maxItems:"40" nullable:"false" doc:"absent: the project's"`
 		Refresh bool     `json:"refresh,omitempty" doc:"build everything again"`
-	} `required:"false"`
+	}
 }
 
 func (a *API) startRun(ctx context.Context, in *startRunInput) (*runOutput, error) {
@@ -183,10 +171,18 @@ func (a *API) startRun(ctx context.Context, in *startRunInput) (*runOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	if len(in.Body.Targets) > 0 || in.Body.Ref != "" {
-		f := ProjectFields{Name: p.Name, GitURL: p.GitURL, Ref: in.Body.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings}
-		if len(in.Body.Targets) > 0 {
-			f.Targets = in.Body.Targets
+	var want struct {
+		Ref     string
+		Targets []string
+		Refresh bool
+	}
+	if in.Body != nil {
+		want.Ref, want.Targets, want.Refresh = in.Body.Ref, in.Body.Targets, in.Body.Refresh
+	}
+	if len(want.Targets) > 0 || want.Ref != "" {
+		f := ProjectFields{Name: p.Name, GitURL: p.GitURL, Ref: want.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings}
+		if len(want.Targets) > 0 {
+			f.Targets = want.Targets
 		}
 		if err := a.check(ctx, f); err != nil {
 			return nil, err
@@ -195,7 +191,7 @@ func (a *API) startRun(ctx context.Context, in *startRunInput) (*runOutput, erro
 	who := auth.FromContext(ctx)
 	var run store.Run
 	err = a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		if run, err = service.StartRun(ctx, tx, p, service.NewRun{Ref: in.Body.Ref, Targets: in.Body.Targets, Options: service.RunOptions{Refresh: in.Body.Refresh}, Reason: "asked by " + who.String()}); err != nil {
+		if run, err = service.StartRun(ctx, tx, p, service.NewRun{Ref: want.Ref, Targets: want.Targets, Options: service.RunOptions{Refresh: want.Refresh}, Reason: "asked by " + who.String()}); err != nil {
 			return err
 		}
 		return who.Audit(ctx, tx, auth.Change{Action: "run.start", Object: p.Name, Project: p.ID, Detail: map[string]any{"run": run.ID}})

@@ -34,7 +34,7 @@ func artifactView(x store.Artifact) Artifact {
 // stream is an operation that writes its answer itself. about finds the project that a request is about.
 type stream struct {
 	path, id, summary, tag, media string
-	about                         func(ctx context.Context, a *API, id int64) (int64, error) // nil: of many, each sees his own
+	about                         about // nil: of many, each sees his own
 	query                         []*huma.Param
 	serve                         func(w http.ResponseWriter, r *http.Request, id int64) error
 }
@@ -47,22 +47,13 @@ func (a *API) streams() {
 	flag := func(name, what string) *huma.Param {
 		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "string", Enum: []any{"0", "1"}}}
 	}
-	ofStep := func(ctx context.Context, a *API, id int64) (int64, error) { return StepPath{id}.projectID(ctx, a) }
 	for _, s := range []stream{
-		{path: "/builds/{id}/log", id: "build-log", summary: "The log of an attempt, by byte range, or with follow as it grows (SSE)", tag: "builds", media: "text/plain", about: ofStep,
+		{path: "/builds/{id}/log", id: "build-log", summary: "The log of an attempt, by byte range, or with follow as it grows (SSE)", tag: "builds", media: "text/plain", about: aboutStep,
 			query: []*huma.Param{number("attempt", "absent: the last"), flag("follow", "1: server-sent events until the log ends; Last-Event-ID is a byte offset"), number("offset", "with follow: where to begin")}, serve: a.serveLog},
-		{path: "/steps/{id}/log", id: "step-log", summary: "As build-log, for any step", tag: "runs", media: "text/plain", about: ofStep,
+		{path: "/steps/{id}/log", id: "step-log", summary: "As build-log, for any step", tag: "runs", media: "text/plain", about: aboutStep,
 			query: []*huma.Param{number("attempt", "absent: the last"), flag("follow", "as build-log"), number("offset", "with follow: where to begin")}, serve: a.serveLog},
-		{path: "/artifacts/{id}", id: "get-artifact", summary: "The bytes of an artifact; ranges are supported", tag: "artifacts", media: "application/octet-stream", about: func(ctx context.Context, a *API, id int64) (int64, error) {
-			x, err := a.cfg.Store.Artifact(ctx, id)
-			if err != nil {
-				return 0, err
-			}
-			return RunPath{x.Run}.projectID(ctx, a)
-		}, serve: a.serveArtifact},
-		{path: "/runs/{id}/rpms.tar", id: "run-rpms", summary: "All RPMs of a run as one archive", tag: "artifacts", media: "application/x-tar", about: func(ctx context.Context, a *API, id int64) (int64, error) {
-			return RunPath{id}.projectID(ctx, a)
-		}, serve: a.serveRPMs},
+		{path: "/artifacts/{id}", id: "get-artifact", summary: "The bytes of an artifact; ranges are supported", tag: "artifacts", media: "application/octet-stream", about: aboutArtifact, serve: a.serveArtifact},
+		{path: "/runs/{id}/rpms.tar", id: "run-rpms", summary: "All RPMs of a run as one archive", tag: "artifacts", media: "application/x-tar", about: aboutRun, serve: a.serveRPMs},
 		{path: "/events", id: "events", summary: "What happens, as server-sent events; resumes behind Last-Event-ID", tag: "events", media: "text/event-stream",
 			query: []*huma.Param{number("after", "id of the last event known; absent: from now on"), number("project", "of this project alone"), number("run", "of this run alone")}, serve: a.serveEvents},
 	} {
@@ -72,7 +63,7 @@ func (a *API) streams() {
 
 func (a *API) addStream(s stream) {
 	op := &huma.Operation{OperationID: s.id, Summary: s.summary, Tags: []string{s.tag}, Method: http.MethodGet, Path: Prefix + s.path, Parameters: s.query,
-		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Metadata: map[string]any{"role": auth.Viewer.String()},
+		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Description: "Role: viewer.",
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "OK", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
 			"206":     {Description: "a part", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
@@ -83,6 +74,7 @@ func (a *API) addStream(s stream) {
 		one := 1.0
 		op.Parameters = append([]*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer", Format: "int64", Minimum: &one}}}, op.Parameters...)
 	}
+	a.roles["GET "+op.Path] = auth.Viewer
 	a.api.OpenAPI().AddOperation(op)
 	a.mux.HandleFunc("GET "+Prefix+s.path, func(w http.ResponseWriter, r *http.Request) {
 		err := a.stream(w, r, s)
@@ -103,26 +95,21 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, s stream) error {
 		return huma.NewError(statusOf(err), err.Error())
 	}
 	r = r.WithContext(auth.NewContext(r.Context(), who))
+	if err := a.allow(r.Context(), auth.Viewer, s.about, s.about == nil, r.PathValue("id")); err != nil {
+		return err
+	}
 	if err := checkQuery(r, s.query); err != nil {
 		return err
 	}
 	if s.about == nil {
 		return s.serve(w, r, 0)
 	}
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil || id < 1 {
-		return huma.Error422UnprocessableEntity("the id is a whole number from 1")
-	}
-	if err := a.allow(r.Context(), auth.Viewer, projectOf(func(ctx context.Context, a *API) (int64, error) { return s.about(ctx, a, id) })); err != nil {
+	id, err := number(r.PathValue("id"))
+	if err != nil {
 		return err
 	}
 	return s.serve(w, r, id)
 }
-
-// projectOf makes a function an input that is about a project.
-type projectOf func(ctx context.Context, a *API) (int64, error)
-
-func (f projectOf) projectID(ctx context.Context, a *API) (int64, error) { return f(ctx, a) }
 
 // checkQuery refuses parameters that the document does not have.
 func checkQuery(r *http.Request, known []*huma.Param) error {
@@ -355,9 +342,6 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, _ int64) error
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	who := auth.FromContext(ctx)
-	if all, ids := who.Projects(auth.Viewer); !all && len(ids) == 0 {
-		return auth.Allowed(who, auth.Viewer, 0)
-	}
 	after := queryNumber(r, "after")
 	if n, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && n > 0 {
 		after = n

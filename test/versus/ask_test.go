@@ -147,7 +147,7 @@ func (v *versus) askReqpm(t *testing.T, s set, python, dir string) answer {
 	for _, part := range []struct {
 		flag   string
 		values []string
-	}{{"-r", s.Files}, {"-c", s.Constraints}, {"--extra", s.Extras}, {"--group", s.Groups}, {"--allow-wheel", s.AllowWheel}} {
+	}{{"-r", s.Files}, {"-c", s.Constraints}, {"--extra", s.Extras}, {"--group", s.Groups}, {"--allow-compiled-wheel", s.AllowWheel}} {
 		for _, value := range part.values {
 			args = append(args, part.flag, value)
 		}
