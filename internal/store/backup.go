@@ -111,7 +111,7 @@ func copyTable(ctx context.Context, from *sql.Tx, tx *Tx, table string) error {
 			}
 		}
 		batch = append(batch, row)
-		if len(batch) == chunk/2 {
+		if len(batch) == most/len(columns) {
 			if err := write(); err != nil {
 				return err
 			}

@@ -220,7 +220,7 @@ func rows[T any](items []T, values func(T) []any) (string, []any) {
 
 func (tx *Tx) insertSteps(ctx context.Context, run int64, steps []Step) (map[string]int64, error) {
 	ids := map[string]int64{}
-	for part := range slices.Chunk(steps, chunk/2) {
+	for part := range slices.Chunk(steps, most/29) {
 		marks, args := rows(part, func(s Step) []any {
 			return []any{run, s.Project, s.lane, s.Key, string(s.Kind), s.Target, s.Package, s.Labels, s.Exclusive, string(s.State), s.Waiting, s.Priority, s.Expected,
 				0, 0, "", 0, 0, 0, false, millis(s.Created), millis(s.ReadyAt), 0, millis(s.Finished), s.Cause, s.Root, s.RootStep, object(s.Input), "{}"}
@@ -249,7 +249,7 @@ func (tx *Tx) insertEdges(ctx context.Context, add []NewStep, ids map[string]int
 			edges = append(edges, Edge{ids[n.Key], ids[need], true})
 		}
 	}
-	for part := range slices.Chunk(edges, chunk) {
+	for part := range slices.Chunk(edges, most/3) {
 		marks, args := rows(part, func(e Edge) []any { return []any{e.Step, e.Needs, e.Soft} })
 		if _, err := tx.exec(ctx, "add edges", "INSERT INTO edges (step, needs, soft) VALUES "+marks, args...); err != nil {
 			return err
@@ -282,7 +282,7 @@ func (tx *Tx) afterEnd(ctx context.Context, s Step) error {
 			ended = append(ended, b.ID)
 		}
 	}
-	for part := range slices.Chunk(ended, chunk) {
+	for part := range slices.Chunk(ended, most) {
 		if err := tx.release(ctx, part, s.State == Succeeded); err != nil {
 			return err
 		}
@@ -312,7 +312,7 @@ func (tx *Tx) release(ctx context.Context, ended []int64, succeeded bool) error 
 // stepEvents tells listeners the state of steps.
 func (tx *Tx) stepEvents(ctx context.Context, steps []Step) error {
 	at := millis(now())
-	for part := range slices.Chunk(steps, chunk) {
+	for part := range slices.Chunk(steps, most/6) {
 		marks, args := rows(part, func(s Step) []any {
 			data := map[string]any{"state": s.State, "kind": s.Kind, "key": s.Key, "attempt": s.Attempt}
 			for name, text := range map[string]string{"target": s.Target, "package": s.Package, "cause": s.Cause, "root": s.Root} {
