@@ -111,12 +111,34 @@ const maxBody = 1 << 20
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if _, pattern := a.mux.Handler(r); pattern == "" {
-		writeProblem(w, huma.Error404NotFound("there is no such address; see "+Prefix+"/openapi.json"))
+	if h, pattern := a.mux.Handler(r); pattern == "" {
+		a.nowhere(w, r, h)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
 }
+
+// nowhere answers for an address or method that there is not; h is the mux's own answer, as text.
+func (a *API) nowhere(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	said := &headersOnly{header: http.Header{}}
+	h.ServeHTTP(said, r)
+	if said.status != http.StatusMethodNotAllowed {
+		writeProblem(w, huma.Error404NotFound("there is no such address; see "+Prefix+"/openapi.json"))
+		return
+	}
+	w.Header().Set("Allow", said.header.Get("Allow"))
+	writeProblem(w, huma.Error405MethodNotAllowed("this address takes "+said.header.Get("Allow")))
+}
+
+// headersOnly takes an answer and keeps no text of it.
+type headersOnly struct {
+	header http.Header
+	status int
+}
+
+func (w *headersOnly) Header() http.Header         { return w.header }
+func (w *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
+func (w *headersOnly) WriteHeader(status int)      { w.status = status }
 
 func writeProblem(w http.ResponseWriter, err huma.StatusError) {
 	w.Header().Set("Content-Type", "application/problem+json")

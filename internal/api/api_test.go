@@ -259,6 +259,7 @@ func TestBadInput(t *testing.T) {
 		{"an unknown order", "GET", "/runs?sort=secret", "", 422},
 		{"an unknown parameter", "GET", "/runs?colour=red", "", 422},
 		{"a limit too large", "GET", "/runs?limit=100000", "", 422},
+		{"a method that the address does not take", "PUT", "/projects", "{}", 405},
 		{"an unknown address", "GET", "/nothing", "", 404},
 		{"an unknown parameter of a stream", "GET", "/builds/1/log?colour=red", "", 422},
 		{"a log that is not there", "GET", "/builds/1/log", "", 404},

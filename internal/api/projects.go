@@ -52,7 +52,7 @@ func (a *API) project(ctx context.Context, name string) (store.Project, error) {
 
 // ProjectFields are what people say of a project.
 type ProjectFields struct {
-	Name             string           `json:"name" minLength:"1" maxLength:"64" doc:"lower-case letters, digits and . _ -; names its repositories"`
+	Name             string           `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$" doc:"lower-case letters, digits and . _ -; names its repositories"`
 	GitURL           string           `json:"git_url" minLength:"1" maxLength:"2000"`
 	Ref              string           `json:"ref,omitempty" maxLength:"255" doc:"branch, tag or commit; absent: the repository's default branch"`
 	RequirementFiles []string         `json:"requirement_files,omitempty" maxItems:"100" nullable:"false" doc:"absent: those that are found"`

@@ -43,7 +43,7 @@ type Schedule struct {
 
 // Limit is how much may run at once.
 type Limit struct {
-	Scope string `json:"scope" maxLength:"20" enum:"worker,target,project"`
+	Scope string `json:"scope" maxLength:"20" enum:"all,worker,target,project"`
 	Name  string `json:"name" maxLength:"100" doc:"of the worker or target, id of the project"`
 	Value int64  `json:"value" minimum:"-1" maximum:"10000" doc:"builds at once; -1 removes the limit"`
 }
