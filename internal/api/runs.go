@@ -78,10 +78,6 @@ type listRunsInput struct {
 	State   string `query:"state" maxLength:"80" doc:"several by comma"`
 }
 
-func (in listRunsInput) projectID(ctx context.Context, a *API) (int64, error) {
-	return a.maybeProject(ctx, in.Project)
-}
-
 // maybeProject is 0 where no project is named.
 func (a *API) maybeProject(ctx context.Context, name string) (int64, error) {
 	if name == "" {
