@@ -60,8 +60,6 @@ type Config struct {
 	Log      *slog.Logger
 	// Events are those after a number, and then every new one until the context ends.
 	Events func(ctx context.Context, after int64, filter store.EventFilter) iter.Seq2[store.Event, error]
-	// Forget is told of a project that was deleted: its folders are no longer needed. nil: nobody cares.
-	Forget func(project store.Project)
 }
 
 // API has the operations.
@@ -80,7 +78,7 @@ func New(cfg Config) *API {
 	}
 	a := &API{cfg: cfg, mux: http.NewServeMux(), roles: map[string]auth.Role{}}
 	conf := huma.DefaultConfig("ReqPM", cfg.Version)
-	conf.Info.Description = "From a Git URL of a Python project to a signed dnf repository. Lists are pages: follow `next` as `cursor`. POST takes an Idempotency-Key."
+	conf.Info.Description = "From a Git URL of a Python project to a signed dnf repository. Lists are pages: follow `next` as `cursor`."
 	conf.OpenAPIPath, conf.DocsPath, conf.SchemasPath = Prefix+"/openapi", "", ""
 	conf.CreateHooks = nil // no links to schemas in answers
 	conf.RejectUnknownQueryParameters = true

@@ -248,9 +248,6 @@ func (a *API) deleteProject(ctx context.Context, in *ProjectPath) (*struct{}, er
 		}
 		return tx.DeleteProject(ctx, p.ID)
 	})
-	if err == nil && a.cfg.Forget != nil {
-		a.cfg.Forget(p)
-	}
 	return nil, err
 }
 

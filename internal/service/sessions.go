@@ -10,6 +10,7 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
+	"reqpm/internal/store"
 )
 
 // session is what a process holds of one run on one target: the pipeline, and the plan.
@@ -80,7 +81,10 @@ func lockBlob(s Subject) string { return fmt.Sprintf("runs/%d/%s/reqpm.lock", s.
 // follows the lock of the run. Release it.
 func (s *Service) planned(ctx context.Context, sub Subject) (*session, error) {
 	for {
-		x := s.sessions.get(sub)
+		x, fresh := s.sessions.get(sub)
+		if fresh {
+			s.sweep(ctx)
+		}
 		x.once.Do(func() { x.err = s.replan(ctx, sub, x) })
 		if x.err == nil {
 			return x, nil
@@ -147,12 +151,37 @@ func (s *Service) readLock(ctx context.Context, name string) (*lockfile.File, er
 	return &lock, nil
 }
 
-func (all *sessions) get(sub Subject) *session {
+// sweep closes what is held for runs that have ended. It is done whenever something more is to be held.
+func (s *Service) sweep(ctx context.Context) {
+	for _, run := range s.sessions.idle() {
+		if r, err := s.cfg.Store.Run(ctx, run); errors.Is(err, store.ErrNotFound) || err == nil && r.State.Ended() {
+			s.sessions.forget(run)
+		}
+	}
+}
+
+// idle are the runs whose sessions nobody uses now.
+func (all *sessions) idle() []int64 {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	var runs []int64
+	for key, x := range all.open {
+		x.mu.Lock()
+		if x.users == 0 {
+			runs = append(runs, key.run)
+		}
+		x.mu.Unlock()
+	}
+	return runs
+}
+
+// get gives the session of a subject; fresh: it was made for this call.
+func (all *sessions) get(sub Subject) (x *session, fresh bool) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	key := sessionKey{sub.Run, sub.Target}
-	x := all.open[key]
-	if x == nil {
+	x = all.open[key]
+	if fresh = x == nil; fresh {
 		x = &session{}
 		if all.open == nil {
 			all.open = map[sessionKey]*session{}
@@ -162,7 +191,7 @@ func (all *sessions) get(sub Subject) *session {
 	x.mu.Lock()
 	x.users++
 	x.mu.Unlock()
-	return x
+	return x, fresh
 }
 
 // put makes a session that is planned already the one of its subject.
