@@ -221,3 +221,17 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Rounds of %generate_buildrequires call missing what is then installed; what comes after them is the cause.
+func TestRoundsOfBuildRequirementsAreNoFailure(t *testing.T) {
+	rounds := "error: Failed build dependencies:\n\tpython3dist(expandvars) is needed by python3-frozenlist-1.8.0-1.eld.noarch\n" +
+		"Wrote: /build/SRPMS/python3-frozenlist-1.8.0-1.eld.buildreqs.nosrc.rpm\n"
+	found := ReadText(rounds+"  error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-g++'\n", Facts{Name: "frozenlist", Version: "1.8.0"})
+	if len(found) != 1 || len(found[0].Changes) != 1 || found[0].Changes[0].Do != AddNative {
+		t.Errorf("%+v", found)
+	}
+	found = ReadText(rounds+"error: Failed build dependencies:\n\tpython3dist(nobody) is needed by python3-frozenlist-1.8.0-1.eld.noarch\n", Facts{Name: "frozenlist", Version: "1.8.0"})
+	if found[0].Cause != MissingRequirement || !strings.Contains(found[0].Title, "nobody") {
+		t.Errorf("%+v", found)
+	}
+}

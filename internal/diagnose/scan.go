@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -44,6 +45,10 @@ type match struct {
 	Finding
 	line int
 }
+
+// askedRequirements ends a round of %generate_buildrequires (rpm 4.15 and later): what rpmbuild called missing before
+// it was not a failure, but what is installed for the next round.
+var askedRequirements = regexp.MustCompile(`^Wrote: \S+\.buildreqs\.nosrc\.rpm$`)
 
 func newScan(f Facts) *scan { return &scan{facts: f, rules: allRules()} }
 
@@ -109,6 +114,10 @@ func shown(s string) string {
 }
 
 func (s *scan) see(text string) {
+	if askedRequirements.MatchString(text) {
+		s.matches = slices.DeleteFunc(s.matches, func(m match) bool { return m.Cause == MissingRequirement })
+		return
+	}
 	s.errors.see(s.line, text)
 	if len(s.matches) >= maxMatches {
 		return
