@@ -182,10 +182,12 @@ func (h *house) awaitRun(run int64, want store.RunState, within time.Duration) t
 func TestRandomGraphs(t *testing.T) {
 	each(t, func(h *house) {
 		project := h.project("p")
-		h.start(h.config("one", succeed))
-		cfg := h.config("two", succeed)
-		cfg.Store = storetest.Open(h.t, h.url)
-		h.start(cfg)
+		for _, name := range []string{"one", "two"} {
+			cfg := h.config(name, succeed)
+			cfg.Lease = time.Minute // on a busy machine a second without a sign of life is no death
+			cfg.Store = storetest.Open(h.t, h.url)
+			h.start(cfg)
+		}
 		rapid.Check(h.t, func(rt *rapid.T) {
 			h.mu.Lock()
 			h.started, h.ended = nil, nil
