@@ -125,7 +125,9 @@ func (s *Service) replan(ctx context.Context, sub Subject, x *session) error {
 
 // prepare opens the pipeline of a session and reads and resolves the project.
 func (s *Service) prepare(ctx context.Context, sub Subject, lock *lockfile.File, x *session) (err error) {
-	x.events = &events{}
+	if x.events == nil { // whoever listens already goes on
+		x.events = &events{}
+	}
 	if x.pipeline, x.request, err = s.cfg.Pipelines.Open(ctx, sub, lock, x.events.report); err != nil {
 		return err
 	}

@@ -91,6 +91,7 @@ func TestProjectBecomesARepository(t *testing.T) {
 	b.succeeded(first)
 	b.checkBuilds(first, "built")
 	b.checkFiles(first)
+	b.checkStageLog(first, "resolve local", "resolve for local with Python")
 	b.checkRepository()
 
 	// A second server on the same file is refused; the same again is all there.
@@ -135,6 +136,26 @@ func (b *bed) checkBuilds(run int64, states ...string) {
 	for _, x := range list.Items {
 		if x.State != "succeeded" || !strings.Contains(strings.Join(states, " "), x.Result.State) {
 			b.t.Errorf("%s: %s, %s: %s", x.Package, x.State, x.Result.State, x.Cause)
+		}
+	}
+}
+
+// checkStageLog reads the log of a step that is no build: it says what went on, not only how it ended.
+func (b *bed) checkStageLog(run int64, key, want string) {
+	b.t.Helper()
+	var r struct {
+		Steps []struct {
+			ID  int64
+			Key string
+		}
+	}
+	b.ask(http.MethodGet, fmt.Sprintf("/api/v1/runs/%d", run), nil, &r)
+	for _, s := range r.Steps {
+		if s.Key != key {
+			continue
+		}
+		if status, log := b.raw(http.MethodGet, fmt.Sprintf("/api/v1/steps/%d/log", s.ID), nil, nil); status != http.StatusOK || !strings.Contains(string(log), want) {
+			b.t.Errorf("the log of %s, status %d:\n%.1000s", key, status, log)
 		}
 	}
 }
