@@ -3,6 +3,7 @@
 # Debian packages; with a release's name its Python is what that release's 3.12 is (EL 9: a stack
 # beside the release's own, EL 10: the release's own), and with MACROSDIR the macros and generators
 # are a release's own, made from the source packages in there (see README.md).
+# With ELDISTRO_NATIVE set it also has cmake, ninja, Rust and the headers of a few libraries.
 # Does nothing when OUTDIR/.stamp says that this very script made the same on this release.
 set -eu
 
@@ -43,7 +44,7 @@ exec 9>"$out/.lock"
 flock 9
 
 stamp=$( (cat /etc/debian_version && cd "$here" && find make.sh mkdistro.py target.toml files -type f | LC_ALL=C sort | xargs sha256sum
-	echo "$like" && [ -z "$macros" ] || (cd "$macros" && find . -type f | LC_ALL=C sort | xargs sha256sum)) | sha256sum | cut -c1-64)
+	echo "$like${ELDISTRO_NATIVE:+ native}" && [ -z "$macros" ] || (cd "$macros" && find . -type f | LC_ALL=C sort | xargs sha256sum)) | sha256sum | cut -c1-64)
 if [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ]; then
 	exit 0
 fi

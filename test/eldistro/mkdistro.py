@@ -41,11 +41,15 @@ python3.11 python3.11-dev python3-distutils python3-pip python3-setuptools pytho
 python3-jinja2 python3-markupsafe python3-six
 libffi-dev zlib1g-dev libssl-dev libyaml-dev""".split()
 
+# More of what EL has for packages in other languages, where ELDISTRO_NATIVE is set: tests do without.
+if os.environ.get("ELDISTRO_NATIVE"):
+    SEEDS += "cmake ninja-build rustc-web cargo-web libjpeg62-turbo-dev libpq-dev libzmq3-dev".split()
+
 # Never followed: maintainer tools, scripting languages, things only scripts or people need.
 LEFT_OUT = set("""perl perl-base dpkg dpkg-dev debconf debconf-2.0 init-system-helpers lsb-base passwd login base-files
 install-info ucf adduser sensible-utils media-types mime-support tzdata ca-certificates python3 python3-minimal
 libpython3-stdlib python3-lib2to3 gcc g++ cpp libpam-modules libpam-runtime libc-l10n openssl libdebuginfod1
-libasan8 liblsan0 libtsan2 libubsan1 libitm1 libquadmath0 libhwasan0""".split())
+clang c-compiler libasan8 liblsan0 libtsan2 libubsan1 libitm1 libquadmath0 libhwasan0""".split())
 
 # Debian package -> RPM. Several may go into one.
 NAMES = {
@@ -71,6 +75,9 @@ NAMES = {
     "libpython3.11": "python3-libs", "python3-distutils": "python3-libs",
     "python3.11-dev": "python3-devel", "libpython3.11-dev": "python3-devel",
     "python3-pkg-resources": "python3-setuptools",
+    "rustc-web": "rust", "libstd-rust-web-dev": "rust-std-static", "cargo-web": "cargo",
+    "libjpeg62-turbo": "libjpeg-turbo", "libjpeg62-turbo-dev": "libjpeg-turbo-devel", "libpq5": "libpq", "libpq-dev": "libpq-devel",
+    "libzmq5": "zeromq", "libzmq3-dev": "zeromq-devel",
 }
 
 # Requirements beyond what Debian's Depends and ELF files say.
@@ -80,6 +87,7 @@ EXTRA = {
     "coreutils": ["Provides: /bin/cat /bin/mkdir /bin/rm"],
     "gawk": ["Provides: /bin/awk"],
     "gcc": ["Requires: glibc-devel binutils cpp libgcc"],
+    "rust": ["Requires: gcc"],
     "rpm-build": ["Requires: bash coreutils diffutils findutils gawk grep sed tar gzip bzip2 xz zstd unzip cpio patch file make binutils debugedit elfutils redhat-rpm-config pkgconf-pkg-config"],
     "python3": ["Provides: python(abi) = 3.11", "Provides: python3.11 = %{version}-%{release}", "Provides: /usr/bin/python3", "Requires: python3-libs = %{version}"],
     "python3-libs": ["Requires: python3"],
@@ -246,6 +254,19 @@ def adapt(rpm, stage):
         link(stage, "cpp-12", "usr/bin/cpp")
     elif rpm == "pkgconf-pkg-config":
         link(stage, "pkgconf", "usr/bin/pkg-config")
+    elif rpm == "libpq-devel":
+        # Debian's is a Perl program.
+        config = stage / "usr/bin/pg_config"
+        config.write_text("""#!/bin/sh
+case $1 in
+--includedir | --pkgincludedir) echo /usr/include/postgresql ;;
+--includedir-server) echo /usr/include/postgresql/server ;;
+--libdir) echo /usr/lib64 ;;
+--version) echo PostgreSQL 15 ;;
+--cppflags | --cflags | --ldflags | --libs) echo ;;
+*) exit 1 ;;
+esac
+""")
     elif rpm == "python3":
         link(stage, "python3.11", "usr/bin/python3")
         for name in ("lib", "lib64"):
