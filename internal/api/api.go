@@ -92,7 +92,9 @@ func New(cfg Config) *API {
 	a.runOperations()
 	a.buildOperations()
 	a.retryOperations()
+	a.loginOperations()
 	a.peopleOperations()
+	a.userOperations()
 	a.systemOperations()
 	a.streams()
 	return a
@@ -278,7 +280,7 @@ func statusOf(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, blob.ErrNotFound):
 		return http.StatusNotFound
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrReference):
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrReference), errors.Is(err, auth.ErrLastAdmin):
 		return http.StatusConflict
 	case errors.Is(err, store.ErrCursor), errors.Is(err, store.ErrSort), errors.Is(err, auth.ErrInvalid):
 		return http.StatusUnprocessableEntity
@@ -302,12 +304,26 @@ func (a *API) problem(ctx context.Context, err error) error {
 	}
 	status := statusOf(err)
 	if status != http.StatusInternalServerError {
-		return huma.NewError(status, err.Error())
+		return withRetryAfter(huma.NewError(status, err.Error()), err)
 	}
 	if ctx.Err() == nil {
 		a.cfg.Log.Error("api", "error", err)
 	}
 	return huma.NewError(status, "something went wrong here; the server's log has it")
+}
+
+// withRetryAfter says when to come again, where the cause knows it.
+func withRetryAfter(answer, cause error) error {
+	var wait time.Duration
+	if limit, ok := errors.AsType[*auth.LimitError](cause); ok {
+		wait = limit.RetryAfter
+	} else if busy, ok := errors.AsType[*auth.BusyError](cause); ok {
+		wait = busy.RetryAfter
+	}
+	if wait == 0 {
+		return answer
+	}
+	return huma.ErrorWithHeaders(answer, http.Header{"Retry-After": {strconv.Itoa(int(wait.Seconds()))}})
 }
 
 // Page are the parameters of every list.

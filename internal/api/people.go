@@ -79,11 +79,12 @@ func (a *API) createToken(ctx context.Context, in *createTokenInput) (*tokenOutp
 	return out, nil
 }
 
-type numberPath struct {
+// NumberPath names one thing by its number. It is exported because huma does not look into what is not.
+type NumberPath struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (a *API) revokeToken(ctx context.Context, in *numberPath) (*struct{}, error) {
+func (a *API) revokeToken(ctx context.Context, in *NumberPath) (*struct{}, error) {
 	return nil, a.cfg.Auth.RevokeToken(ctx, auth.FromContext(ctx), in.ID)
 }
 

@@ -218,7 +218,7 @@ func TestLogin(t *testing.T) {
 		}
 
 		var texts []string
-		f.must(f.SetDisabled(t.Context(), f.ada, f.user("gone", Admin).ID, true))
+		f.must(f.ChangeUser(t.Context(), f.ada, f.user("gone", Admin).ID, UserChange{Disabled: new(true)}))
 		for _, pair := range [][2]string{{"bob", "wrong horse battery"}, {"nobody", password}, {"gone", password}, {"bob", ""}, {"", password}, {"bob\x00", password}, {"bob", strings.Repeat("x", 5000)}} {
 			_, _, err := f.Login(t.Context(), request("192.0.2.2:1"), pair[0], pair[1])
 			f.is(err, ErrLogin)
@@ -324,23 +324,23 @@ func TestWhatEndsSessions(t *testing.T) {
 		f.is(err, ErrLogin)
 
 		cookie, _ = f.login("bob", "another long password")
-		f.must(f.SetDisabled(ctx, f.ada, bob.ID, true))
+		f.must(f.ChangeUser(ctx, f.ada, bob.ID, UserChange{Disabled: new(true)}))
 		f.anonymousWith(cookie)
 		_, err = f.with("Authorization", "Bearer "+text)
 		f.is(err, ErrUnauthenticated)
-		f.must(f.SetDisabled(ctx, f.ada, bob.ID, false))
+		f.must(f.ChangeUser(ctx, f.ada, bob.ID, UserChange{Disabled: new(false)}))
 		f.anonymousWith(cookie)
 		one, _ := f.login("bob", "another long password")
 		two, who := f.login("bob", "another long password")
-		f.must(f.LogoutEverywhere(ctx, who))
+		f.must(f.EndSessions(ctx, who, who.User))
 		f.anonymousWith(one)
 		f.anonymousWith(two)
-		f.is(f.LogoutEverywhere(ctx, program), ErrForbidden)
+		f.is(f.EndSessions(ctx, program, program.User), ErrForbidden)
 
-		f.is(f.SetRole(ctx, f.ada, f.ada.User, Viewer), ErrLastAdmin)
-		f.is(f.SetDisabled(ctx, f.ada, f.ada.User, true), ErrLastAdmin)
+		f.is(f.ChangeUser(ctx, f.ada, f.ada.User, UserChange{Role: new(Viewer)}), ErrLastAdmin)
+		f.is(f.ChangeUser(ctx, f.ada, f.ada.User, UserChange{Disabled: new(true)}), ErrLastAdmin)
 		f.is(f.DeleteUser(ctx, f.ada, f.ada.User), ErrLastAdmin)
-		f.must(f.SetRole(ctx, f.ada, bob.ID, Admin))
+		f.must(f.ChangeUser(ctx, f.ada, bob.ID, UserChange{Role: new(Admin)}))
 		f.must(f.DeleteUser(ctx, f.ada, f.ada.User))
 		_, err = f.CreateUser(ctx, Local(), "bob", password, Viewer)
 		f.is(err, store.ErrConflict)
@@ -589,4 +589,36 @@ func TestAddress(t *testing.T) {
 			t.Errorf("%s for %q: %s, not %s", test.remote, test.forwarded, got, test.want)
 		}
 	}
+}
+
+// A user sees where they are logged in, and ends what they do not know; an admin may for them, nobody else.
+func TestSessionsOfAUser(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, address string) {
+		f := newFixture(t, address)
+		ctx := t.Context()
+		bob, eve := f.user("bob", Builder), f.user("eve", Maintainer)
+		lost, _ := f.login("bob", password)
+		kept, who := f.login("bob", password)
+		all, err := f.Sessions(ctx, who, bob.ID)
+		f.must(err)
+		if len(all) != 2 || all[0].Current == all[1].Current || all[0].ID == all[1].ID || strings.Contains(lost.Value+kept.Value, all[0].ID) || all[0].Address != "192.0.2.1" {
+			t.Fatalf("%+v", all)
+		}
+		_, other := f.login("eve", password)
+		_, err = f.Sessions(ctx, other, bob.ID)
+		f.is(err, ErrForbidden)
+		for _, s := range all {
+			f.is(f.EndSession(ctx, other, bob.ID, s.ID), ErrForbidden)
+			f.is(f.EndSession(ctx, other, eve.ID, s.ID), store.ErrNotFound) // not one of eve's
+			if !s.Current {
+				f.must(f.EndSession(ctx, who, bob.ID, s.ID))
+			}
+		}
+		f.anonymousWith(lost)
+		if all, err = f.Sessions(ctx, f.ada, bob.ID); err != nil || len(all) != 1 || all[0].Current {
+			t.Fatalf("%+v %v", all, err)
+		}
+		f.must(f.EndSession(ctx, f.ada, bob.ID, all[0].ID))
+		f.anonymousWith(kept)
+	})
 }

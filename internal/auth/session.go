@@ -91,7 +91,7 @@ func (a *Auth) Login(ctx context.Context, r *http.Request, name, password string
 				return err
 			}
 		}
-		if err := tx.CreateSession(ctx, store.Session{Hash: who.credential.hash, User: u.ID, Expires: who.credential.expires}); err != nil {
+		if err := tx.CreateSession(ctx, store.Session{Hash: who.credential.hash, User: u.ID, Expires: who.credential.expires, Address: who.Address, Agent: agent(r)}); err != nil {
 			return err
 		}
 		return who.Audit(ctx, tx, Change{Action: "session.login", Object: "user " + u.Name})
@@ -143,19 +143,6 @@ func (a *Auth) Logout(ctx context.Context, r *http.Request) (*http.Cookie, error
 		}
 	}
 	return a.cookie("", 0), nil
-}
-
-// LogoutEverywhere ends all of one's own sessions, that of the request included.
-func (a *Auth) LogoutEverywhere(ctx context.Context, who Identity) error {
-	if who.User == 0 || who.Token != 0 {
-		return fmt.Errorf("%w: sessions are a user's to end", ErrForbidden)
-	}
-	return a.store.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.DeleteSessions(ctx, who.User); err != nil {
-			return err
-		}
-		return who.Audit(ctx, tx, Change{Action: "session.end-all", Object: "user " + who.Name})
-	})
 }
 
 // sessionIdentity is ErrUnauthenticated for a session that has ended. One that is used lives on: its end is moved when

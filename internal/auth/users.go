@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"reqpm/internal/store"
 )
@@ -83,26 +85,61 @@ func (a *Auth) SetPassword(ctx context.Context, who Identity, user int64, old, p
 	})
 }
 
-// SetRole changes a user's role on the whole server: ErrLastAdmin.
-func (a *Auth) SetRole(ctx context.Context, who Identity, user int64, role Role) error {
+// UserChange is what ChangeUser changes; nil leaves what is there.
+type UserChange struct {
+	Role *Role // on the whole server
+	// Disabled locks a user out, with all sessions and tokens, or lets them in again.
+	Disabled *bool
+}
+
+// ChangeUser is for admins: ErrLastAdmin, store.ErrNotFound, ErrInvalid.
+func (a *Auth) ChangeUser(ctx context.Context, who Identity, user int64, c UserChange) error {
 	if err := Allowed(who, Admin, 0); err != nil {
 		return err
 	}
-	return a.changeUser(ctx, who, user, "user.role", map[string]any{"role": role}, func(u *store.User) error {
-		u.Role = role.String()
+	detail := map[string]any{}
+	if c.Role != nil {
+		if *c.Role < None || *c.Role > Admin {
+			return fmt.Errorf("%w: there is no such role", ErrInvalid)
+		}
+		detail["role"] = *c.Role
+	}
+	if c.Disabled != nil {
+		detail["disabled"] = *c.Disabled
+	}
+	return a.changeUser(ctx, who, user, "user.change", detail, func(u *store.User) error {
+		if c.Role != nil {
+			u.Role = c.Role.String()
+		}
+		if c.Disabled != nil {
+			u.Disabled = *c.Disabled
+		}
 		return nil
 	})
 }
 
-// SetDisabled locks a user out, with all sessions and tokens, or lets them in again: ErrLastAdmin.
-func (a *Auth) SetDisabled(ctx context.Context, who Identity, user int64, disabled bool) error {
+// Users are for admins; hashes are left out.
+func (a *Auth) Users(ctx context.Context, who Identity, p store.Page) (store.Part[store.User], error) {
 	if err := Allowed(who, Admin, 0); err != nil {
-		return err
+		return store.Part[store.User]{}, err
 	}
-	return a.changeUser(ctx, who, user, "user.disabled", map[string]any{"disabled": disabled}, func(u *store.User) error {
-		u.Disabled = disabled
-		return nil
-	})
+	part, err := a.store.Users(ctx, p)
+	for i := range part.Items {
+		part.Items[i].Hash = ""
+	}
+	return part, err
+}
+
+// User is one, without the hash, for admins and for the user: store.ErrNotFound, ErrForbidden.
+func (a *Auth) User(ctx context.Context, who Identity, id int64) (store.User, error) {
+	if who.User != id || id == 0 {
+		if err := Allowed(who, Admin, 0); err != nil {
+			return store.User{}, err
+		}
+	}
+	u, err := a.store.User(ctx, id)
+	u.Hash = ""
+	return u, err
 }
 
 // changeUser changes a user in one transaction. Where the password or whether they are disabled changes, their sessions
@@ -181,6 +218,34 @@ func hasAdmin(ctx context.Context, q store.Queries) (bool, error) {
 		}
 		page.Cursor = part.Next
 	}
+}
+
+// Member is a user's role in a project.
+type Member struct {
+	User int64
+	Name string
+	Role Role
+}
+
+// Members are who has a role in a project beyond that on the server, by name: for its maintainers.
+func (a *Auth) Members(ctx context.Context, who Identity, project int64) ([]Member, error) {
+	if err := Allowed(who, Maintainer, project); err != nil {
+		return nil, err
+	}
+	kept, err := a.store.Members(ctx, 0, project)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Member, 0, len(kept))
+	for _, m := range kept {
+		u, err := a.store.User(ctx, m.User)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Member{User: u.ID, Name: u.Name, Role: stored(m.Role)})
+	}
+	slices.SortFunc(all, func(x, y Member) int { return strings.Compare(x.Name, y.Name) })
+	return all, nil
 }
 
 // SetMember gives a user a role in a project beyond that on the server, or takes it away (None). It is for the project's

@@ -159,20 +159,31 @@ type Session struct {
 	User    int64
 	Created time.Time
 	Expires time.Time
+	Address string // where it began
+	Agent   string // the browser or program, as it calls itself
+}
+
+const sessionColumns = "hash, user_id, created, expires, address, agent"
+
+func scanSession(row scanner) (s Session, err error) {
+	err = row.Scan(&s.Hash, &s.User, timeColumn{&s.Created}, timeColumn{&s.Expires}, &s.Address, &s.Agent)
+	return s, err
 }
 
 // CreateSession keeps a session's hash.
 func (q Queries) CreateSession(ctx context.Context, s Session) error {
-	_, err := q.exec(ctx, "begin a session", "INSERT INTO sessions (hash, user_id, created, expires) VALUES ($1, $2, $3, $4)", s.Hash, s.User, millis(now()), millis(s.Expires))
+	_, err := q.exec(ctx, "begin a session", "INSERT INTO sessions ("+sessionColumns+") VALUES ($1, $2, $3, $4, $5, $6)", s.Hash, s.User, millis(now()), millis(s.Expires), s.Address, s.Agent)
 	return err
 }
 
 // SessionByHash is ErrNotFound for one that is not there or has expired.
 func (q Queries) SessionByHash(ctx context.Context, hash string) (Session, error) {
-	return one(ctx, q, "look for a session", func(row scanner) (s Session, err error) {
-		err = row.Scan(&s.Hash, &s.User, timeColumn{&s.Created}, timeColumn{&s.Expires})
-		return s, err
-	}, "SELECT hash, user_id, created, expires FROM sessions WHERE hash = $1 AND expires > $2", hash, millis(now()))
+	return one(ctx, q, "look for a session", scanSession, "SELECT "+sessionColumns+" FROM sessions WHERE hash = $1 AND expires > $2", hash, millis(now()))
+}
+
+// Sessions are those of a user that have not expired, the newest first.
+func (q Queries) Sessions(ctx context.Context, user int64) ([]Session, error) {
+	return many(ctx, q, "list sessions", scanSession, "SELECT "+sessionColumns+" FROM sessions WHERE user_id = $1 AND expires > $2 ORDER BY created DESC, hash", user, millis(now()))
 }
 
 // RenewSession lets a session live longer: ErrNotFound when it has ended.

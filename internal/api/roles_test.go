@@ -1,0 +1,150 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"reqpm/internal/auth"
+	"reqpm/internal/store"
+)
+
+// scope is where a route's role is needed.
+type scope int
+
+const (
+	server  scope = iota // on the server as a whole
+	project              // in the project that it is about
+	many                 // anywhere: everybody sees the things of their own projects
+	self                 // nowhere: it is about who has logged in, and no token does
+)
+
+type entry struct {
+	role  auth.Role
+	scope scope
+}
+
+// routes are all there are, and what they ask of who comes. A route that is not here fails the test: somebody
+// has to say who may.
+var routes = map[string]entry{
+	"POST /login":                   {auth.None, server},
+	"POST /logout":                  {auth.None, server},
+	"GET /me":                       {auth.None, server},
+	"PUT /me/password":              {auth.None, self},
+	"GET /me/sessions":              {auth.None, self},
+	"DELETE /me/sessions":           {auth.None, self},
+	"DELETE /me/sessions/{session}": {auth.None, self},
+
+	"GET /projects":                        {auth.Viewer, many},
+	"POST /projects":                       {auth.Maintainer, server},
+	"GET /projects/{id}":                   {auth.Viewer, project},
+	"PATCH /projects/{id}":                 {auth.Maintainer, project},
+	"DELETE /projects/{id}":                {auth.Maintainer, project},
+	"POST /projects/{id}/runs":             {auth.Builder, project},
+	"GET /projects/{id}/log":               {auth.Viewer, project},
+	"GET /projects/{id}/repositories":      {auth.Viewer, project},
+	"GET /projects/{id}/members":           {auth.Maintainer, project},
+	"PUT /projects/{id}/members/{user}":    {auth.Maintainer, project},
+	"DELETE /projects/{id}/members/{user}": {auth.Maintainer, project},
+	"GET /discover":                        {auth.Builder, server},
+
+	"GET /runs":                {auth.Viewer, many},
+	"GET /runs/{id}":           {auth.Viewer, project},
+	"POST /runs/{id}/cancel":   {auth.Builder, project},
+	"POST /runs/{id}/retry":    {auth.Builder, project},
+	"GET /runs/{id}/artifacts": {auth.Viewer, project},
+	"GET /runs/{id}/rpms.tar":  {auth.Viewer, project},
+
+	"GET /builds":              {auth.Viewer, many},
+	"GET /builds/{id}":         {auth.Viewer, project},
+	"POST /builds/{id}/cancel": {auth.Builder, project},
+	"POST /builds/{id}/retry":  {auth.Builder, project},
+	"GET /builds/{id}/log":     {auth.Viewer, project},
+	"GET /steps/{id}/log":      {auth.Viewer, project},
+	"GET /artifacts/{id}":      {auth.Viewer, project},
+	"GET /events":              {auth.Viewer, many},
+	"GET /queue":               {auth.Viewer, many},
+
+	"GET /workers":             {auth.Viewer, server},
+	"POST /workers/{id}/drain": {auth.Admin, server},
+	"GET /schedules":           {auth.Viewer, server},
+	"GET /limits":              {auth.Viewer, server},
+	"PUT /limits":              {auth.Admin, server},
+
+	"GET /tokens":                 {auth.Viewer, server},
+	"POST /tokens":                {auth.Viewer, server},
+	"DELETE /tokens/{id}":         {auth.Viewer, server},
+	"GET /audit":                  {auth.Admin, server},
+	"GET /users":                  {auth.Admin, server},
+	"POST /users":                 {auth.Admin, server},
+	"GET /users/{id}":             {auth.Admin, server},
+	"PATCH /users/{id}":           {auth.Admin, server},
+	"DELETE /users/{id}":          {auth.Admin, server},
+	"PUT /users/{id}/password":    {auth.Admin, server},
+	"GET /users/{id}/sessions":    {auth.Admin, server},
+	"DELETE /users/{id}/sessions": {auth.Admin, server},
+}
+
+// Every route with every role: who has less than it needs is refused, whoever has it is not; nobody learns of a
+// project that is not his.
+func TestRolesOfEveryOperation(t *testing.T) {
+	b := newBed(t, filepath.Join(t.TempDir(), "reqpm.db"))
+	mine, run := b.create()
+	roles := []auth.Role{auth.None, auth.Viewer, auth.Builder, auth.Maintainer, auth.Admin}
+	tokens := map[auth.Role]string{}
+	for _, r := range roles[1:] {
+		tokens[r] = b.token(r, 0)
+	}
+	var other store.Project
+	if err := b.store.Write(t.Context(), func(tx *store.Tx) (err error) {
+		other, err = tx.CreateProject(t.Context(), store.Project{Name: "other", GitURL: "https://git.example.org/other.git", Targets: []string{"local"}})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	stranger := b.token(auth.Maintainer, other.ID)
+	needs, left := b.api.Roles(), len(routes)
+	for key := range operations(t, b) {
+		method, path := key[0], key[1]
+		want, ok := routes[method+" "+strings.TrimPrefix(path, "/api/v1")]
+		if need, registered := needs[method+" "+path]; !ok || !registered || need != want.role {
+			t.Errorf("%s %s asks for %s: the table of routes says otherwise, or nothing", method, path, need)
+			continue
+		}
+		left--
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{session}", "0").Replace(path)
+		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
+			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{user}", "nobody").Replace(path)
+		}
+		if method == http.MethodDelete {
+			at = strings.NewReplacer("{id}", "99999", "{user}", "nobody", "{session}", "0").Replace(path) // of nothing: roles are looked at all the same where there is no project
+		}
+		for _, r := range roles {
+			w := b.quick(tokens[r], method, at)
+			refused := w.Code == http.StatusUnauthorized || w.Code == http.StatusForbidden
+			if w.Code >= 500 {
+				t.Errorf("%s %s as %s: %d %s", method, at, r, w.Code, w.Body)
+			}
+			missing := w.Code == http.StatusNotFound && method == http.MethodDelete
+			if want.scope == self {
+				// Of these, no token may do anything; what a body lacks may be said before.
+				if !refused && w.Code != http.StatusUnprocessableEntity && w.Code != http.StatusBadRequest {
+					t.Errorf("%s %s as %s: %d %s", method, at, r, w.Code, w.Body)
+				}
+			} else if r < want.role && !refused && !missing || r >= want.role && refused {
+				t.Errorf("%s %s needs %s; %s got %d %s", method, at, want.role, r, w.Code, w.Body)
+			}
+		}
+		switch w := b.quick(stranger, method, at); {
+		case want.scope == project && w.Code != http.StatusNotFound, want.scope == server && want.role > auth.None && w.Code != http.StatusForbidden:
+			t.Errorf("%s %s by somebody of another project: %d %s", method, at, w.Code, w.Body)
+		case want.scope == many && (w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"name":"app"`) || strings.Contains(w.Body.String(), fmt.Sprintf(`"project":%d,`, mine))):
+			t.Errorf("%s %s shows somebody of another project: %d %s", method, at, w.Code, w.Body)
+		}
+	}
+	if left != 0 {
+		t.Errorf("%d entries of the table are of no route", left)
+	}
+}
