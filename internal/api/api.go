@@ -97,7 +97,29 @@ func New(cfg Config) *API {
 	a.userOperations()
 	a.systemOperations()
 	a.streams()
+	a.withoutNull()
 	return a
+}
+
+// withoutNull takes null out of the document: readBody refuses it, and no answer has it.
+func (a *API) withoutNull() {
+	var visit func(s *huma.Schema)
+	visit = func(s *huma.Schema) {
+		if s == nil {
+			return
+		}
+		s.Nullable = false
+		visit(s.Items)
+		for _, field := range s.Properties {
+			visit(field)
+		}
+		if more, ok := s.AdditionalProperties.(*huma.Schema); ok {
+			visit(more)
+		}
+	}
+	for _, s := range a.api.OpenAPI().Components.Schemas.Map() {
+		visit(s)
+	}
 }
 
 // OpenAPI is the document, as JSON.
@@ -105,8 +127,6 @@ func (a *API) OpenAPI() ([]byte, error) { return a.api.OpenAPI().MarshalJSON() }
 
 // Roles are the role that each operation needs, by "METHOD PATH".
 func (a *API) Roles() map[string]auth.Role { return maps.Clone(a.roles) }
-
-const maxBody = 1 << 20
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -213,6 +233,9 @@ type operation struct {
 	status                    int    // 0: 200
 	tag                       string // of the document
 	errors                    []int
+	sorts                     []string // what a list can be sorted by, beside id
+	unkeyed                   bool     // a POST that may be sent twice: it takes no Idempotency-Key
+	secret                    bool     // its answer is shown once, and must not be kept
 }
 
 // register adds an operation. Before anything of a request is looked at, it is asked whether who makes it has the
@@ -220,30 +243,79 @@ type operation struct {
 func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I) (*O, error)) {
 	op.errors = append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError}, op.errors...)
 	if op.method != http.MethodGet {
-		op.errors = append(op.errors, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		op.errors = append(op.errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	a.roles[op.method+" "+Prefix+op.path] = op.role
 	may := func(ctx huma.Context, next func(huma.Context)) {
 		if err := a.allow(ctx.Context(), op.role, op.about, op.many, ctx.Param("id")); err != nil {
-			status, ok := errors.AsType[huma.StatusError](a.problem(ctx.Context(), err))
-			if !ok {
-				status = huma.Error500InternalServerError("something went wrong here")
-			}
-			_ = huma.WriteErr(a.api, ctx, status.GetStatus(), status.Error())
+			a.refuse(ctx, err)
 			return
 		}
 		next(ctx)
 	}
-	huma.Register(a.api, huma.Operation{
+	document := huma.Operation{
 		Method: op.method, Path: Prefix + op.path, OperationID: op.id, Summary: op.summary, DefaultStatus: op.status, Tags: []string{op.tag}, Errors: op.errors,
 		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Description: "Role: " + op.role.String() + ".", Middlewares: huma.Middlewares{may},
-	}, func(ctx context.Context, in *I) (*O, error) {
+	}
+	if op.role == auth.None {
+		document.Security = append(document.Security, map[string][]string{}) // none at all
+	}
+	a.middlewares(op, &document)
+	huma.Register(a.api, document, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
 		return out, nil
 	})
+	a.tighten(op)
+}
+
+// middlewares adds what every operation of a method does: conditions of reads, the body and the key of the rest.
+func (a *API) middlewares(op operation, document *huma.Operation) {
+	if op.method == http.MethodGet {
+		document.Parameters = append(document.Parameters, &huma.Param{Name: "If-None-Match", In: "header", Description: "ETag of an answer that is known", Schema: &huma.Schema{Type: huma.TypeString}})
+		document.Responses = map[string]*huma.Response{"304": {Description: "Not Modified"}}
+		document.Middlewares = append(document.Middlewares, conditional)
+		return
+	}
+	document.Middlewares = append(document.Middlewares, a.readBody)
+	if op.method == http.MethodPost && !op.unkeyed {
+		one, most := 1, 200
+		document.Parameters = append(document.Parameters, &huma.Param{Name: keyHeader, In: "header", Description: "the same request with the same key is done once in 24 hours; its answer is given again, with " + replayed,
+			Schema: &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most, Pattern: "^[!-~]*$"}})
+		document.Middlewares = append(document.Middlewares, a.idempotent(op.secret))
+	} else {
+		document.Middlewares = append(document.Middlewares, conditional) // for the ETag of what was changed
+	}
+}
+
+// mostNumber is the largest whole number that every reader of JSON keeps exactly (RFC 8259, section 6).
+const mostNumber = 1<<53 - 1
+
+// tighten has the document say of parameters what is enforced, and huma enforce it.
+func (a *API) tighten(op operation) {
+	paths := a.api.OpenAPI().Paths[Prefix+op.path]
+	for _, o := range []*huma.Operation{paths.Get, paths.Post, paths.Put, paths.Patch, paths.Delete} {
+		if o == nil || o.Method != op.method {
+			continue
+		}
+		for _, p := range o.Parameters {
+			switch {
+			case p.Name == "sort" && p.In == "query":
+				p.Schema.Enum = []any{"id", "-id"}
+				for _, field := range op.sorts {
+					p.Schema.Enum = append(p.Schema.Enum, field, "-"+field)
+				}
+			case p.Schema.Type == huma.TypeInteger && p.Schema.Maximum == nil:
+				most := float64(mostNumber)
+				p.Schema.Maximum = &most
+			default:
+				continue
+			}
+			p.Schema.PrecomputeMessages()
+		}
+	}
 }
 
 // allow asks whether somebody may. Of a project that he may not even see he learns nothing.
@@ -329,7 +401,7 @@ func withRetryAfter(answer, cause error) error {
 // Page are the parameters of every list.
 type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"items at most"`
-	Cursor string `query:"cursor" maxLength:"500" doc:"next of the page before"`
+	Cursor string `query:"cursor" maxLength:"500" pattern:"^[A-Za-z0-9_-]*$" doc:"next of the page before, with the same sort and filters"`
 	Sort   string `query:"sort" maxLength:"40" doc:"field; with - in front downwards"`
 }
 

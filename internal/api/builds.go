@@ -61,17 +61,17 @@ type buildOutput struct {
 }
 
 func (a *API) buildOperations() {
-	register(a, operation{method: http.MethodGet, many: true, path: "/builds", id: "list-builds", summary: "List builds", role: auth.Viewer, tag: "builds"}, a.listBuilds)
+	register(a, operation{method: http.MethodGet, many: true, path: "/builds", id: "list-builds", summary: "List builds", role: auth.Viewer, tag: "builds", sorts: []string{"package", "started", "finished"}}, a.listBuilds)
 	register(a, operation{method: http.MethodGet, about: aboutStep, path: "/builds/{id}", id: "get-build", summary: "One build with its attempts", role: auth.Viewer, tag: "builds"}, a.getBuild)
 	register(a, operation{method: http.MethodPost, about: aboutStep, path: "/builds/{id}/cancel", id: "cancel-build", summary: "Cancel a build", role: auth.Builder, tag: "builds"}, a.cancelBuild)
-	register(a, operation{method: http.MethodGet, about: aboutRun, path: "/runs/{id}/artifacts", id: "run-artifacts", summary: "Files of a run", role: auth.Viewer, tag: "artifacts"}, a.runArtifacts)
+	register(a, operation{method: http.MethodGet, about: aboutRun, path: "/runs/{id}/artifacts", id: "run-artifacts", summary: "Files of a run", role: auth.Viewer, tag: "artifacts", sorts: []string{"name"}}, a.runArtifacts)
 }
 
 type listBuildsInput struct {
 	Page
 	Project string `query:"project" maxLength:"64" doc:"id or name"`
 	Run     int64  `query:"run" minimum:"0"`
-	State   string `query:"state" maxLength:"80" doc:"several by comma"`
+	State   string `query:"state" maxLength:"80" pattern:"^((waiting|ready|running|succeeded|failed|blocked|cancelled)(,(waiting|ready|running|succeeded|failed|blocked|cancelled))*)?$" doc:"several by comma"`
 	Target  string `query:"target" maxLength:"64"`
 	Package string `query:"package" maxLength:"300" doc:"NAME==VERSION, or NAME for every version"`
 }
@@ -136,7 +136,7 @@ type Artifact struct {
 type runArtifactsInput struct {
 	RunPath
 	Page
-	Kind string `query:"kind" maxLength:"60" doc:"several by comma"`
+	Kind string `query:"kind" maxLength:"60" pattern:"^((rpm|srpm|spec|log|manifest)(,(rpm|srpm|spec|log|manifest))*)?$" doc:"several by comma"`
 }
 
 func (a *API) runArtifacts(ctx context.Context, in *runArtifactsInput) (*listOf[Artifact], error) {

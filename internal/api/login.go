@@ -64,9 +64,9 @@ func (in *CookieRequest) Resolve(ctx huma.Context) []error {
 }
 
 func (a *API) loginOperations() {
-	register(a, operation{method: http.MethodPost, path: "/login", id: "login", summary: "Begin a session: name and password against a cookie", role: auth.None, tag: "login",
+	register(a, operation{method: http.MethodPost, path: "/login", id: "login", summary: "Begin a session: name and password against a cookie", role: auth.None, tag: "login", unkeyed: true,
 		errors: []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}}, a.login)
-	register(a, operation{method: http.MethodPost, path: "/logout", id: "logout", summary: "End the session of the cookie", role: auth.None, status: http.StatusNoContent, tag: "login"}, a.logout)
+	register(a, operation{method: http.MethodPost, path: "/logout", id: "logout", summary: "End the session of the cookie", role: auth.None, status: http.StatusNoContent, tag: "login", unkeyed: true}, a.logout)
 	register(a, operation{method: http.MethodGet, path: "/me", id: "me", summary: "Who asks, and what they may", role: auth.None, tag: "login"}, a.me)
 	register(a, operation{method: http.MethodPut, path: "/me/password", id: "change-password", summary: "Change one's own password; all of one's sessions end", role: auth.None, status: http.StatusNoContent, tag: "login",
 		errors: []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}}, a.changePassword)

@@ -38,7 +38,7 @@ type AuditEntry struct {
 
 func (a *API) peopleOperations() {
 	register(a, operation{method: http.MethodGet, path: "/tokens", id: "list-tokens", summary: "One's own tokens; an admin's are everybody's", role: auth.Viewer, tag: "people"}, a.listTokens)
-	register(a, operation{method: http.MethodPost, path: "/tokens", id: "create-token", summary: "Make a token; it is shown once", role: auth.Viewer, status: http.StatusCreated, tag: "people"}, a.createToken)
+	register(a, operation{method: http.MethodPost, path: "/tokens", id: "create-token", summary: "Make a token; it is shown once", role: auth.Viewer, status: http.StatusCreated, tag: "people", secret: true}, a.createToken)
 	register(a, operation{method: http.MethodDelete, path: "/tokens/{id}", id: "revoke-token", summary: "Revoke a token", role: auth.Viewer, status: http.StatusNoContent, tag: "people"}, a.revokeToken)
 	register(a, operation{method: http.MethodGet, path: "/audit", id: "audit", summary: "Who changed what", role: auth.Admin, tag: "people"}, a.audit)
 }

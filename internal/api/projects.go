@@ -71,17 +71,27 @@ type projectInput struct {
 
 type projectOutput struct {
 	Status int
+	ETag   string `header:"ETag"`
 	Body   Project
+}
+
+// projectVersion names the state of what people change; runs come and go meanwhile.
+func projectVersion(p store.Project) string {
+	p.LastCommit, p.Updated = "", time.Time{}
+	if p.RequirementFiles == nil {
+		p.RequirementFiles = []string{}
+	}
+	return versionOf(p)
 }
 
 // projectName is what a project may be called: it becomes a folder, a part of addresses and of an RPM's name.
 var projectName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 func (a *API) projectOperations() {
-	register(a, operation{method: http.MethodGet, many: true, path: "/projects", id: "list-projects", summary: "List projects", role: auth.Viewer, tag: "projects"}, a.listProjects)
+	register(a, operation{method: http.MethodGet, many: true, path: "/projects", id: "list-projects", summary: "List projects", role: auth.Viewer, tag: "projects", sorts: []string{"name", "updated"}}, a.listProjects)
 	register(a, operation{method: http.MethodPost, path: "/projects", id: "create-project", summary: "Create a project; its first run starts by itself", role: auth.Maintainer, status: http.StatusCreated, tag: "projects"}, a.createProject)
 	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}", id: "get-project", summary: "One project", role: auth.Viewer, tag: "projects"}, a.getProject)
-	register(a, operation{method: http.MethodPatch, about: aboutProject, path: "/projects/{id}", id: "change-project", summary: "Change a project; what is absent stays", role: auth.Maintainer, tag: "projects"}, a.changeProject)
+	register(a, operation{method: http.MethodPatch, about: aboutProject, path: "/projects/{id}", id: "change-project", summary: "Change a project; what is absent stays", role: auth.Maintainer, tag: "projects", errors: []int{http.StatusPreconditionFailed}}, a.changeProject)
 	register(a, operation{method: http.MethodDelete, about: aboutProject, path: "/projects/{id}", id: "delete-project", summary: "Delete a project and everything of it", role: auth.Maintainer, status: http.StatusNoContent, tag: "projects"}, a.deleteProject)
 	register(a, operation{method: http.MethodPost, about: aboutProject, path: "/projects/{id}/runs", id: "start-run", summary: "Start a run", role: auth.Builder, status: http.StatusCreated, tag: "runs"}, a.startRun)
 	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}/log", id: "project-log", summary: "What happened, newest first", role: auth.Viewer, tag: "projects"}, a.projectLog)
@@ -123,7 +133,7 @@ func (a *API) getProject(ctx context.Context, in *ProjectPath) (*projectOutput, 
 	if err != nil {
 		return nil, err
 	}
-	out := &projectOutput{Status: http.StatusOK, Body: projectView(p)}
+	out := &projectOutput{Status: http.StatusOK, ETag: projectVersion(p), Body: projectView(p)}
 	return out, a.addLastRun(ctx, &out.Body)
 }
 
@@ -173,13 +183,14 @@ func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutp
 	if err != nil {
 		return nil, err
 	}
-	out := &projectOutput{Status: http.StatusCreated, Body: projectView(p)}
+	out := &projectOutput{Status: http.StatusCreated, ETag: projectVersion(p), Body: projectView(p)}
 	out.Body.LastRun = run
 	return out, nil
 }
 
 type changeProjectInput struct {
 	ProjectPath
+	IfMatch
 	DryRun bool `query:"dry_run" doc:"check everything, change nothing"`
 	Body   struct {
 		GitURL           *string           `json:"git_url,omitempty" minLength:"1" maxLength:"2000"`
@@ -194,6 +205,9 @@ type changeProjectInput struct {
 func (a *API) changeProject(ctx context.Context, in *changeProjectInput) (*projectOutput, error) {
 	p, err := a.project(ctx, in.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := in.IfMatch.check(projectVersion(p)); err != nil {
 		return nil, err
 	}
 	f := ProjectFields{Name: p.Name, GitURL: p.GitURL, Ref: p.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets, Settings: projectView(p).Settings, Sync: p.Sync}
@@ -211,7 +225,20 @@ func (a *API) changeProject(ctx context.Context, in *changeProjectInput) (*proje
 	if !in.DryRun {
 		who := auth.FromContext(ctx)
 		err = a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+			switch now, err := tx.Project(ctx, p.ID); {
+			case err != nil:
+				return err
+			case projectVersion(now) != projectVersion(p) && in.IfMatch.IfMatch != "":
+				return in.IfMatch.check(projectVersion(now))
+			case projectVersion(now) != projectVersion(p):
+				return conflict("somebody has changed the project meanwhile: try again")
+			default:
+				changed.LastCommit = now.LastCommit
+			}
 			if err := tx.UpdateProject(ctx, changed); err != nil {
+				return err
+			}
+			if changed, err = tx.Project(ctx, p.ID); err != nil {
 				return err
 			}
 			return who.Audit(ctx, tx, auth.Change{Action: "project.change", Object: p.Name, Project: p.ID})
@@ -220,7 +247,7 @@ func (a *API) changeProject(ctx context.Context, in *changeProjectInput) (*proje
 			return nil, err
 		}
 	}
-	return &projectOutput{Status: http.StatusOK, Body: projectView(changed)}, nil
+	return &projectOutput{Status: http.StatusOK, ETag: projectVersion(changed), Body: projectView(changed)}, nil
 }
 
 func set[T any](field *T, value *T) {
@@ -264,7 +291,7 @@ type LogEntry struct {
 type projectLogInput struct {
 	ProjectPath
 	Page
-	Level string `query:"level" maxLength:"60" doc:"debug, info, warning, error; several by comma"`
+	Level string `query:"level" maxLength:"60" pattern:"^((debug|info|warning|error)(,(debug|info|warning|error))*)?$" doc:"debug, info, warning, error; several by comma"`
 	Text  string `query:"q" maxLength:"200"`
 }
 

@@ -67,7 +67,7 @@ type runOutput struct {
 }
 
 func (a *API) runOperations() {
-	register(a, operation{method: http.MethodGet, many: true, path: "/runs", id: "list-runs", summary: "List runs, newest first", role: auth.Viewer, tag: "runs"}, a.listRuns)
+	register(a, operation{method: http.MethodGet, many: true, path: "/runs", id: "list-runs", summary: "List runs, newest first", role: auth.Viewer, tag: "runs", sorts: []string{"created", "finished"}}, a.listRuns)
 	register(a, operation{method: http.MethodGet, about: aboutRun, path: "/runs/{id}", id: "get-run", summary: "One run with its steps", role: auth.Viewer, tag: "runs"}, a.getRun)
 	register(a, operation{method: http.MethodPost, about: aboutRun, path: "/runs/{id}/cancel", id: "cancel-run", summary: "Cancel a run", role: auth.Builder, tag: "runs"}, a.cancelRun)
 }
@@ -75,7 +75,7 @@ func (a *API) runOperations() {
 type listRunsInput struct {
 	Page
 	Project string `query:"project" maxLength:"64" doc:"id or name"`
-	State   string `query:"state" maxLength:"80" doc:"several by comma"`
+	State   string `query:"state" maxLength:"80" pattern:"^((queued|running|succeeded|failed|cancelled)(,(queued|running|succeeded|failed|cancelled))*)?$" doc:"several by comma"`
 }
 
 // maybeProject is 0 where no project is named.

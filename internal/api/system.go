@@ -54,7 +54,7 @@ func (a *API) systemOperations() {
 	register(a, operation{method: http.MethodGet, path: "/schedules", id: "list-schedules", summary: "Schedules", role: auth.Viewer, tag: "operation"}, a.listSchedules)
 	register(a, operation{method: http.MethodGet, path: "/limits", id: "list-limits", summary: "Limits", role: auth.Viewer, tag: "operation"}, a.listLimits)
 	register(a, operation{method: http.MethodPut, path: "/limits", id: "set-limit", summary: "Change a limit while everything runs", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.setLimit)
-	register(a, operation{method: http.MethodGet, many: true, path: "/queue", id: "queue", summary: "Builds that wait or run, the most urgent first", role: auth.Viewer, tag: "operation"}, a.queue)
+	register(a, operation{method: http.MethodGet, many: true, path: "/queue", id: "queue", summary: "Builds that wait or run, the most urgent first", role: auth.Viewer, tag: "operation", sorts: []string{"package"}}, a.queue)
 }
 
 type nothing struct{}

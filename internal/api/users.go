@@ -35,10 +35,10 @@ type Member struct {
 
 func (a *API) userOperations() {
 	busy := []int{http.StatusServiceUnavailable} // hashing takes its turn
-	register(a, operation{method: http.MethodGet, path: "/users", id: "list-users", summary: "Users", role: auth.Admin, tag: "people"}, a.listUsers)
+	register(a, operation{method: http.MethodGet, path: "/users", id: "list-users", summary: "Users", role: auth.Admin, tag: "people", sorts: []string{"name"}}, a.listUsers)
 	register(a, operation{method: http.MethodPost, path: "/users", id: "create-user", summary: "Create a user", role: auth.Admin, status: http.StatusCreated, tag: "people", errors: busy}, a.createUser)
 	register(a, operation{method: http.MethodGet, path: "/users/{id}", id: "get-user", summary: "One user", role: auth.Admin, tag: "people"}, a.getUser)
-	register(a, operation{method: http.MethodPatch, path: "/users/{id}", id: "change-user", summary: "Change a user's role, lock them out or let them in again", role: auth.Admin, tag: "people"}, a.changeUser)
+	register(a, operation{method: http.MethodPatch, path: "/users/{id}", id: "change-user", summary: "Change a user's role, lock them out or let them in again", role: auth.Admin, tag: "people", errors: []int{http.StatusPreconditionFailed}}, a.changeUser)
 	register(a, operation{method: http.MethodDelete, path: "/users/{id}", id: "delete-user", summary: "Delete a user with their sessions, tokens and memberships", role: auth.Admin, status: http.StatusNoContent, tag: "people"}, a.deleteUser)
 	register(a, operation{method: http.MethodPut, path: "/users/{id}/password", id: "set-password", summary: "Set somebody else's password; all of their sessions end", role: auth.Admin, status: http.StatusNoContent, tag: "people", errors: busy}, a.setPassword)
 	register(a, operation{method: http.MethodGet, path: "/users/{id}/sessions", id: "user-sessions", summary: "Where a user is logged in", role: auth.Admin, tag: "people"}, a.userSessions)
@@ -67,7 +67,14 @@ type createUserInput struct {
 	}
 }
 
-type userOutput struct{ Body User }
+type userOutput struct {
+	ETag string `header:"ETag"`
+	Body User
+}
+
+func newUserOutput(u store.User) *userOutput {
+	return &userOutput{ETag: versionOf(u), Body: userView(u)}
+}
 
 func (a *API) createUser(ctx context.Context, in *createUserInput) (*userOutput, error) {
 	role, err := auth.ParseRole(in.Body.Role)
@@ -78,7 +85,7 @@ func (a *API) createUser(ctx context.Context, in *createUserInput) (*userOutput,
 	if err != nil {
 		return nil, err
 	}
-	return &userOutput{userView(u)}, nil
+	return newUserOutput(u), nil
 }
 
 func (a *API) getUser(ctx context.Context, in *NumberPath) (*userOutput, error) {
@@ -86,11 +93,12 @@ func (a *API) getUser(ctx context.Context, in *NumberPath) (*userOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &userOutput{userView(u)}, nil
+	return newUserOutput(u), nil
 }
 
 type changeUserInput struct {
 	NumberPath
+	IfMatch
 	Body struct {
 		Role     *string `json:"role,omitempty" enum:"none,viewer,builder,maintainer,admin"`
 		Disabled *bool   `json:"disabled,omitempty" doc:"true locks the user out, with all sessions and tokens"`
@@ -98,7 +106,7 @@ type changeUserInput struct {
 }
 
 func (a *API) changeUser(ctx context.Context, in *changeUserInput) (*userOutput, error) {
-	change := auth.UserChange{Disabled: in.Body.Disabled}
+	change := auth.UserChange{Disabled: in.Body.Disabled, If: func(u store.User) error { return in.IfMatch.check(versionOf(u)) }}
 	if in.Body.Role != nil {
 		role, err := auth.ParseRole(*in.Body.Role)
 		if err != nil {

@@ -90,6 +90,8 @@ type UserChange struct {
 	Role *Role // on the whole server
 	// Disabled locks a user out, with all sessions and tokens, or lets them in again.
 	Disabled *bool
+	// If, where there is one, is asked in the transaction whether the user, without the hash, is as the caller thinks.
+	If func(store.User) error
 }
 
 // ChangeUser is for admins: ErrLastAdmin, store.ErrNotFound, ErrInvalid.
@@ -108,6 +110,13 @@ func (a *Auth) ChangeUser(ctx context.Context, who Identity, user int64, c UserC
 		detail["disabled"] = *c.Disabled
 	}
 	return a.changeUser(ctx, who, user, "user.change", detail, func(u *store.User) error {
+		if c.If != nil {
+			shown := *u
+			shown.Hash = ""
+			if err := c.If(shown); err != nil {
+				return err
+			}
+		}
 		if c.Role != nil {
 			u.Role = c.Role.String()
 		}
