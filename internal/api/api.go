@@ -22,32 +22,11 @@ import (
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
 	"reqpm/internal/service"
-	"reqpm/internal/source"
 	"reqpm/internal/store"
 )
 
 // Prefix is where the API is.
 const Prefix = "/api/v1"
-
-// Projects answers what is asked of a Git address before there is a project, and checks settings.
-type Projects interface {
-	// Check is an error for settings or targets that no run could begin with.
-	Check(ctx context.Context, sub service.Subject, targets []string) error
-	// Refs are the branches and tags of an address.
-	Refs(ctx context.Context, gitURL string) ([]source.Ref, error)
-	// Files are the requirement files of a ref, the likeliest first.
-	Files(ctx context.Context, gitURL, ref string) (commit string, files []File, err error)
-}
-
-// File is a requirement file of a repository.
-type File struct {
-	Path         string `json:"path"`
-	Requirements int    `json:"requirements" doc:"those of files that it includes counted"`
-	Project      string `json:"project,omitempty" doc:"name of the project that it describes"`
-	Chosen       bool   `json:"chosen" doc:"taken when none is named"`
-	Why          string `json:"why"`
-	Error        string `json:"error,omitempty"`
-}
 
 // Config is what the API works on. All fields but Log must be set.
 type Config struct {
@@ -55,7 +34,7 @@ type Config struct {
 	Auth     *auth.Auth
 	Blobs    blob.Store
 	Logs     *blob.Logs
-	Projects Projects
+	Projects service.Projects
 	Version  string
 	Log      *slog.Logger
 	// Events are those after a number, and then every new one until the context ends.

@@ -40,8 +40,8 @@ func (projects) Refs(context.Context, string) ([]source.Ref, error) {
 	return []source.Ref{{Name: "main", Kind: "branch", Commit: strings.Repeat("a", 40)}}, nil
 }
 
-func (projects) Files(context.Context, string, string) (string, []api.File, error) {
-	return strings.Repeat("a", 40), []api.File{{Path: "requirements.txt", Requirements: 2, Chosen: true}}, nil
+func (projects) Files(context.Context, string, string) (string, []service.File, error) {
+	return strings.Repeat("a", 40), []service.File{{Path: "requirements.txt", Requirements: 2, Chosen: true}}, nil
 }
 
 type bed struct {

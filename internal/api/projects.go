@@ -345,7 +345,7 @@ type discoverOutput struct {
 	Body struct {
 		Refs   []Ref  `json:"refs"`
 		Commit string `json:"commit,omitempty"`
-		Files  []File `json:"files"`
+		Files  []service.File `json:"files"`
 	}
 }
 
@@ -358,7 +358,7 @@ type Ref struct {
 
 func (a *API) discover(ctx context.Context, in *discoverInput) (*discoverOutput, error) {
 	out := &discoverOutput{}
-	out.Body.Refs, out.Body.Files = []Ref{}, []File{}
+	out.Body.Refs, out.Body.Files = []Ref{}, []service.File{}
 	refs, err := a.cfg.Projects.Refs(ctx, in.GitURL)
 	if err != nil {
 		return nil, notReached(err)

@@ -28,6 +28,7 @@ import (
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 	"reqpm/internal/web"
+	"reqpm/internal/web/pages"
 )
 
 // serviceOptions are shared by serve and worker.
@@ -264,7 +265,8 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 		return err
 	}
 	operations := api.New(api.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
-	handler := web.New(web.Config{API: operations, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
+	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
+	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: p.store.Ping, Metrics: web.Metrics(p.store)})
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {

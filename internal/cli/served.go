@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"reqpm/internal/api"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/reqfile"
@@ -135,7 +134,7 @@ func (s served) Check(ctx context.Context, sub service.Subject, targets []string
 	return err
 }
 
-// Refs implements api.Projects.
+// Refs implements service.Projects.
 func (s served) Refs(ctx context.Context, gitURL string) ([]source.Ref, error) {
 	req, err := s.Source(service.Subject{GitURL: gitURL})
 	if err != nil {
@@ -144,8 +143,8 @@ func (s served) Refs(ctx context.Context, gitURL string) ([]source.Ref, error) {
 	return source.Refs(ctx, req)
 }
 
-// Files implements api.Projects.
-func (s served) Files(ctx context.Context, gitURL, ref string) (commit string, files []api.File, err error) {
+// Files implements service.Projects.
+func (s served) Files(ctx context.Context, gitURL, ref string) (commit string, files []service.File, err error) {
 	req, err := s.Source(service.Subject{GitURL: gitURL, Ref: ref})
 	if err != nil {
 		return "", nil, err
@@ -160,7 +159,7 @@ func (s served) Files(ctx context.Context, gitURL, ref string) (commit string, f
 	}
 	found, err := reqfile.Discover(tree)
 	for _, c := range found {
-		files = append(files, api.File{Path: c.Path, Requirements: c.Count, Project: c.Project, Chosen: c.Chosen, Why: c.Why, Error: c.Error})
+		files = append(files, service.File{Path: c.Path, Requirements: c.Count, Project: c.Project, Chosen: c.Chosen, Why: c.Why, Error: c.Error})
 	}
 	return checkout.Commit, files, err
 }

@@ -102,6 +102,13 @@ func (q Queries) Projects(ctx context.Context, f ProjectFilter, p Page) (Part[Pr
 	}.page(ctx, q, w, p)
 }
 
+// CountProjects is how many projects there are, of those listed unless ids is nil.
+func (q Queries) CountProjects(ctx context.Context, ids []int64) (int64, error) {
+	var w where
+	in(&w, "id", ids)
+	return one(ctx, q, "count projects", value[int64], "SELECT COUNT(*) FROM projects"+w.String(), w.args...)
+}
+
 // LogEntry is a line of a project's log.
 type LogEntry struct {
 	ID      int64

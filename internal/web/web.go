@@ -1,11 +1,10 @@
-// Package web is what the server answers beside the API: published repositories, its health and metrics, and
-// the first page that people see.
+// Package web puts together what the server answers: the API, published repositories, its health and metrics, and
+// the pages (package pages).
 package web
 
 import (
 	"context"
 	"fmt"
-	"html/template"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 // Config is what the handler serves. All fields must be set.
 type Config struct {
 	API   http.Handler
+	Pages http.Handler // everything else
 	Store *store.Store
 	Auth  *auth.Auth
 	// Repos is the folder of published repositories, PROJECT/CHANNEL/TARGET.
@@ -47,9 +47,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /metrics", h.metrics)
 	mux.HandleFunc("GET /repos/{project}/{channel}/{target}/{file...}", h.repository)
 	mux.HandleFunc("GET /repos/{project}/{channel}/{file}", h.repoFile)
-	mux.HandleFunc("GET /{$}", h.front)
-	mux.HandleFunc("GET /setup", h.setup)
-	mux.HandleFunc("POST /setup", h.setUp)
+	mux.Handle("/", cfg.Pages)
 	return secured(mux)
 }
 
@@ -60,7 +58,7 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'") // pages say more
 		next.ServeHTTP(w, r)
 	})
 }
@@ -188,53 +186,4 @@ func Address(r *http.Request) string {
 		host = "localhost"
 	}
 	return scheme + "://" + host
-}
-
-var pageOf = template.Must(template.New("page").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{.Title}}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;color:#1c2430;background:#fbfbfa}
-input{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.5rem;margin:.25rem 0 1rem;border:1px solid #b8bec7;border-radius:6px}
-button{font:inherit;padding:.5rem 1.25rem;border:0;border-radius:6px;background:#1f5fbf;color:#fff}code{background:#eef0f2;padding:.1em .3em;border-radius:4px}
-.error{color:#a3211b}@media (prefers-color-scheme:dark){body{color:#e6e8eb;background:#14181d}code{background:#232a32}input{background:#1b2128;color:inherit;border-color:#444d58}}</style></head>
-<body><h1>{{.Title}}</h1>{{with .Error}}<p class="error" role="alert">{{.}}</p>{{end}}
-{{if .Setup}}<form method="post" action="/setup?key={{.Key}}"><p>Choose the first administrator of this server.</p>
-<label>Name <input name="name" autocomplete="username" required maxlength="64"></label>
-<label>Password <input name="password" type="password" autocomplete="new-password" required minlength="12" maxlength="1024"></label>
-<button>Create</button></form>{{else}}<p>ReqPM {{.Version}}. {{.Text}}</p>
-<p>The API is at <code>/api/v1</code>, its description at <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p>{{end}}</body></html>
-`))
-
-type pageData struct {
-	Title, Text, Version, Error, Key string
-	Setup                            bool
-}
-
-func (h handler) page(w http.ResponseWriter, status int, d pageData) {
-	d.Version = h.cfg.Version
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_ = pageOf.Execute(w, d)
-}
-
-func (h handler) front(w http.ResponseWriter, _ *http.Request) {
-	h.page(w, http.StatusOK, pageData{Title: "ReqPM", Text: "The server is running. Pages come with a later version; use the command line or the API."})
-}
-
-func (h handler) setup(w http.ResponseWriter, r *http.Request) {
-	key := r.URL.Query().Get("key")
-	if err := h.cfg.Auth.CheckSetup(r.Context(), key); err != nil {
-		h.page(w, http.StatusForbidden, pageData{Title: "ReqPM", Error: "This link is not valid any more.", Text: "The server prints a new one when it starts without an administrator."})
-		return
-	}
-	h.page(w, http.StatusOK, pageData{Title: "Set up ReqPM", Setup: true, Key: key})
-}
-
-func (h handler) setUp(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	key, name := r.URL.Query().Get("key"), r.PostFormValue("name")
-	if _, err := h.cfg.Auth.Setup(r.Context(), h.cfg.Auth.Address(r).String(), key, name, r.PostFormValue("password")); err != nil {
-		h.page(w, http.StatusUnprocessableEntity, pageData{Title: "Set up ReqPM", Setup: true, Key: key, Error: err.Error()})
-		return
-	}
-	h.page(w, http.StatusOK, pageData{Title: "ReqPM", Text: "The administrator " + name + " was created."})
 }

@@ -1,0 +1,28 @@
+package service
+
+import (
+	"context"
+
+	"reqpm/internal/source"
+)
+
+// Projects answers what is asked of a Git address before there is a project, and checks settings. Package cli has the
+// one implementation. Safe for concurrent use.
+type Projects interface {
+	// Check is an error for settings or targets that no run could begin with.
+	Check(ctx context.Context, sub Subject, targets []string) error
+	// Refs are the branches and tags of an address.
+	Refs(ctx context.Context, gitURL string) ([]source.Ref, error)
+	// Files are the requirement files of a ref, the likeliest first.
+	Files(ctx context.Context, gitURL, ref string) (commit string, files []File, err error)
+}
+
+// File is a requirement file of a repository.
+type File struct {
+	Path         string `json:"path"`
+	Requirements int    `json:"requirements" doc:"those of files that it includes counted"`
+	Project      string `json:"project,omitempty" doc:"name of the project that it describes"`
+	Chosen       bool   `json:"chosen" doc:"taken when none is named"`
+	Why          string `json:"why"`
+	Error        string `json:"error,omitempty"`
+}
