@@ -343,8 +343,8 @@ type discoverInput struct {
 
 type discoverOutput struct {
 	Body struct {
-		Refs   []Ref  `json:"refs"`
-		Commit string `json:"commit,omitempty"`
+		Refs   []Ref          `json:"refs"`
+		Commit string         `json:"commit,omitempty"`
 		Files  []service.File `json:"files"`
 	}
 }

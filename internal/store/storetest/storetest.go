@@ -216,3 +216,25 @@ func (s *postgresServer) makeTemplate(ended <-chan struct{}) error {
 	}
 	return template.Close()
 }
+
+// Rewrite changes rows of an SQLite file beside the store, each statement with its arguments: for tests that need a
+// past, which a store does not make.
+func Rewrite(ctx context.Context, path string, change func(exec func(statement string, args ...any) error) error) error {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+	if err != nil {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err == nil {
+		err = change(func(statement string, args ...any) error {
+			_, err := tx.ExecContext(ctx, statement, args...)
+			return err
+		})
+		if err == nil {
+			err = tx.Commit()
+		} else {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}
+	return errors.Join(err, db.Close())
+}
