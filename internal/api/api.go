@@ -32,6 +32,7 @@ const Prefix = "/api/v1"
 type Config struct {
 	Store    *store.Store
 	Auth     *auth.Auth
+	Vault    *auth.Vault // seals what must not be read in the database
 	Blobs    blob.Store
 	Logs     *blob.Logs
 	Projects service.Projects
@@ -75,6 +76,7 @@ func New(cfg Config) *API {
 	a.peopleOperations()
 	a.userOperations()
 	a.systemOperations()
+	a.pushHookOperations()
 	a.streams()
 	a.withoutNull()
 	return a
@@ -109,7 +111,11 @@ func (a *API) Roles() map[string]auth.Role { return maps.Clone(a.roles) }
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	limit := int64(maxBody)
+	if strings.HasPrefix(r.URL.Path, pushHookPath) {
+		limit = maxPush
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	if h, pattern := a.mux.Handler(r); pattern == "" {
 		a.nowhere(w, r, h)
 		return

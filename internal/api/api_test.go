@@ -79,7 +79,11 @@ func newBed(t *testing.T, url string) *bed {
 			}
 		}
 	}
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Blobs: blobs, Logs: logs, Projects: projects{}, Version: "test", Events: events})
+	vault, err := auth.OpenVault(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Blobs: blobs, Logs: logs, Projects: projects{}, Version: "test", Events: events})
 	return b
 }
 

@@ -49,6 +49,12 @@ var routes = map[string]entry{
 	"PUT /projects/{id}/members/{user}":    {auth.Maintainer, project},
 	"DELETE /projects/{id}/members/{user}": {auth.Maintainer, project},
 	"GET /discover":                        {auth.Builder, server},
+	"GET /projects/{id}/hook":              {auth.Maintainer, project},
+	"PUT /projects/{id}/hook":              {auth.Maintainer, project},
+	"DELETE /projects/{id}/hook":           {auth.Maintainer, project},
+	"POST /projects/{id}/hook/secret":      {auth.Maintainer, project},
+	"GET /projects/{id}/hook/deliveries":   {auth.Maintainer, project},
+	"POST /hooks/{project}":                {auth.None, server}, // the hook's secret says who it is
 
 	"GET /runs":                {auth.Viewer, many},
 	"GET /runs/{id}":           {auth.Viewer, project},

@@ -22,6 +22,7 @@ type Run struct {
 	State    store.RunState `json:"state" enum:"queued,running,succeeded,failed,cancelled"`
 	Reason   string         `json:"reason"`
 	Message  string         `json:"message,omitempty"`
+	Behind   int64          `json:"behind,omitempty" doc:"the run that must end before this one begins"`
 	Created  time.Time      `json:"created"`
 	Started  *time.Time     `json:"started,omitempty"`
 	Finished *time.Time     `json:"finished,omitempty"`
@@ -30,7 +31,7 @@ type Run struct {
 }
 
 func runView(r store.Run) Run {
-	return Run{ID: r.ID, Project: r.Project, Number: r.Number, Commit: r.Commit, Ref: r.Ref, Targets: r.Targets, State: r.State, Reason: r.Reason, Message: r.Message,
+	return Run{ID: r.ID, Project: r.Project, Number: r.Number, Commit: r.Commit, Ref: r.Ref, Targets: r.Targets, State: r.State, Reason: r.Reason, Message: r.Message, Behind: r.Behind,
 		Created: r.Created, Started: at(r.Started), Finished: at(r.Finished)}
 }
 

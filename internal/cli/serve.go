@@ -71,6 +71,7 @@ type parts struct {
 	blobs   blob.Store
 	logs    *blob.Logs
 	service *service.Service
+	vault   *auth.Vault
 	served  served
 	state   string
 }
@@ -111,6 +112,9 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 		return p, err
 	}
 	if p.logs, err = blob.OpenLogs(filepath.Join(p.state, "logs")); err != nil {
+		return p, err
+	}
+	if p.vault, err = auth.OpenVault(p.state); err != nil {
 		return p, err
 	}
 	p.served = served{a: a, allowSource: o.allowSource, builder: o.builder, slots: o.slots}
@@ -264,7 +268,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	if err != nil {
 		return err
 	}
-	operations := api.New(api.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
+	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
 	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: p.store.Ping, Metrics: web.Metrics(p.store)})

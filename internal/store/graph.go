@@ -52,6 +52,9 @@ func (tx *Tx) AddSteps(ctx context.Context, run int64, add []NewStep) error {
 		s := Step{Run: run, Project: r.Project, Key: n.Key, Kind: n.Kind, Target: n.Target, Package: n.Package, Labels: n.Labels, Exclusive: n.Exclusive,
 			Expected: n.Expected, Priority: priorities[n.Key], State: Waiting, Created: at, Input: n.Input}
 		s.start(n, known)
+		if r.Behind != 0 && s.State == Ready {
+			s.State, s.Waiting = Waiting, 1 // for another run's end: releaseBehind
+		}
 		switch {
 		case r.CancelWanted:
 			s.State, s.Finished, s.Cause = Cancelled, at, "the run was cancelled"
@@ -350,6 +353,9 @@ func (tx *Tx) endRun(ctx context.Context, run int64) error {
 			ELSE 'succeeded' END
 		WHERE id = $1 AND finished = 0 RETURNING `+runColumns, run, millis(now()))
 	if err != nil || len(ended) == 0 {
+		return err
+	}
+	if err := tx.releaseBehind(ctx, run); err != nil {
 		return err
 	}
 	return tx.runEvent(ctx, ended[0].Project, run, ended[0].State)

@@ -37,16 +37,17 @@ type Run struct {
 	Message      string // what people should know about how it ended
 	LockBlob     string
 	PlanBlob     string
+	Behind       int64 // the run that must end before this one begins; 0: none
 	Created      time.Time
 	Started      time.Time
 	Finished     time.Time
 }
 
-const runColumns = "id, project, number, commit_id, ref, targets, options, state, cancel_wanted, reason, message, lock_blob, plan_blob, created, started, finished"
+const runColumns = "id, project, number, commit_id, ref, targets, options, state, cancel_wanted, reason, message, lock_blob, plan_blob, behind, created, started, finished"
 
 func scanRun(row scanner) (r Run, err error) {
 	var options string
-	err = row.Scan(&r.ID, &r.Project, &r.Number, &r.Commit, &r.Ref, jsonColumn{&r.Targets}, &options, &r.State, &r.CancelWanted, &r.Reason, &r.Message, &r.LockBlob, &r.PlanBlob,
+	err = row.Scan(&r.ID, &r.Project, &r.Number, &r.Commit, &r.Ref, jsonColumn{&r.Targets}, &options, &r.State, &r.CancelWanted, &r.Reason, &r.Message, &r.LockBlob, &r.PlanBlob, &r.Behind,
 		timeColumn{&r.Created}, timeColumn{&r.Started}, timeColumn{&r.Finished})
 	r.Options = json.RawMessage(options)
 	return r, err
@@ -68,9 +69,9 @@ func (tx *Tx) CreateRun(ctx context.Context, r Run, coalesce bool) (run Run, cre
 	if r.Number, err = one(ctx, tx.Queries, what, value[int64], "SELECT COALESCE(MAX(number), 0) + 1 FROM runs WHERE project = $1", r.Project); err != nil {
 		return Run{}, false, err
 	}
-	r.ID, err = tx.insert(ctx, what, `INSERT INTO runs (project, number, commit_id, ref, targets, options, state, cancel_wanted, reason, message, lock_blob, plan_blob, created, started, finished)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, $9, $10, $11, $12, 0, 0)`,
-		r.Project, r.Number, r.Commit, r.Ref, list(r.Targets), object(r.Options), string(r.State), r.Reason, r.Message, r.LockBlob, r.PlanBlob, millis(r.Created))
+	r.ID, err = tx.insert(ctx, what, `INSERT INTO runs (project, number, commit_id, ref, targets, options, state, cancel_wanted, reason, message, lock_blob, plan_blob, behind, created, started, finished)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, $9, $10, $11, $12, $13, 0, 0)`,
+		r.Project, r.Number, r.Commit, r.Ref, list(r.Targets), object(r.Options), string(r.State), r.Reason, r.Message, r.LockBlob, r.PlanBlob, r.Behind, millis(r.Created))
 	if err != nil {
 		return Run{}, false, err
 	}

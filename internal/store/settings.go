@@ -163,6 +163,7 @@ func (q Queries) Prune(ctx context.Context, before time.Time) (int64, error) {
 		"forget old tokens":      "DELETE FROM tokens WHERE expires > 0 AND expires < $1",
 		"forget old durations":   "DELETE FROM durations WHERE at < $1",
 		"forget old log entries": "DELETE FROM log_entries WHERE at < $1",
+		"forget old pushes":      "DELETE FROM push_deliveries WHERE at < $1",
 	} {
 		n, err := q.exec(ctx, what, query, millis(before))
 		if err != nil {
