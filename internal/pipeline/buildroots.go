@@ -46,6 +46,7 @@ type pkgBuild struct {
 
 	spec    specFiles
 	key     string
+	rootKey string // its key in build roots of others
 	cached  *Built
 	set     bool // the package that requires the whole locked set
 	project *Project
@@ -103,6 +104,7 @@ func (g *gather) note(b *pkgBuild) bool {
 	b.id = plan.NewID(b.name, b.version)
 	if b.reused != nil {
 		b.key = "distribution " + reusedReason(b.reused)
+		b.rootKey = b.key
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

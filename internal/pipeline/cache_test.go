@@ -4,12 +4,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/plan"
 	"reqpm/internal/sdist"
 	"reqpm/internal/testindex"
 )
@@ -89,5 +91,30 @@ func TestPlansOfOneStateAreOfTheSameBuilds(t *testing.T) {
 		if first.Key(id) != second.Key(id) {
 			t.Errorf("%s: %s, then %s\n%s", id, first.Key(id), second.Key(id), cmp.Diff(first.builds[id].spec.text, second.builds[id].spec.text))
 		}
+	}
+}
+
+// A tool that something else in the set wants with an extra is the same tool to those who want it bare:
+// what they build is taken from the cache of builds. The tool itself is built again, for the extra's RPM.
+func TestAnExtraOfAToolIsNothingToTheOthers(t *testing.T) {
+	packages := []testindex.Package{
+		{Name: "app", Version: "1", BuildRequires: []string{"compiler"}},
+		{Name: "other", Version: "1", BuildRequires: []string{"compiler", "tool[toml]"}},
+		{Name: "compiler", Version: "1", BuildRequires: []string{"tool"}},
+		{Name: "tool", Version: "1", Extras: map[string][]string{"toml": {"reader"}}}, {Name: "reader", Version: "1"},
+	}
+	state := t.TempDir()
+	bare := newLine(t, state, newWorkshop(t, 1), nil, packages...).plan(t, "app")
+	both := newLine(t, state, newWorkshop(t, 1), nil, packages...).plan(t, "app", "other")
+	for id, same := range map[plan.ID]bool{"app==1": true, "compiler==1": true, "tool==1": false} {
+		if (bare.Key(id) == both.Key(id)) != same {
+			t.Errorf("%s: %s, and with the extra %s", id, bare.Key(id), both.Key(id))
+		}
+	}
+	// Who asks for the extra has what it brings in its build root.
+	without := newLine(t, state, newWorkshop(t, 1), nil, append(slices.Clone(packages[2:4]), testindex.Package{Name: "reader", Version: "2"},
+		testindex.Package{Name: "other", Version: "1", BuildRequires: []string{"compiler", "tool[toml]"}})...).plan(t, "other")
+	if without.Key("other==1") == both.Key("other==1") {
+		t.Error("another version of what the extra brings makes no difference")
 	}
 }

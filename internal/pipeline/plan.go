@@ -95,11 +95,11 @@ func (p *Pipeline) checkNames(lock *Lock) error {
 func (p *Pipeline) decide(base interface{ ID() string }, b *pkgBuild, builds map[plan.ID]*pkgBuild) {
 	var roots []string
 	for _, id := range b.rootIDs() {
-		roots = append(roots, builds[id].key)
+		roots = append(roots, builds[id].rootKey)
 	}
 	roots = append(roots, debKeys(b.outside.debs)...)
 	slices.Sort(roots)
-	b.key = contentKey(base.ID(), b, roots)
+	b.key, b.rootKey = contentKey(base.ID(), b, roots), rootKey(base.ID(), b, roots)
 	if !p.cfg.Refresh {
 		b.cached = p.cachedBuild(b.key)
 	}

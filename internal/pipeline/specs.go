@@ -22,6 +22,7 @@ type specFiles struct {
 	fileName  string
 	text      string
 	canonical string // text with the question of noarch left open: what the content key is made of
+	bare      string // the same without extras: what b is for those built with it
 	sources   []sourceFile
 	mayBeArch bool // the spec says what it is by decision, not by guess: do not ask again
 }
@@ -151,6 +152,16 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	if err != nil {
 		return err
 	}
+	bare := open.Text
+	if len(in.Extras) > 0 && !own {
+		without := in
+		without.Extras = nil
+		out, err := spec.Write(without)
+		if err != nil {
+			return err
+		}
+		bare = out.Text
+	}
 	out := open
 	var known archRecord
 	decided, err := readJSON(p.archPath(b.file), &known)
@@ -166,7 +177,7 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	for _, warning := range out.Warnings {
 		p.cfg.Log.Warn("spec", "package", b.id, "warning", warning)
 	}
-	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, mayBeArch: decided || own || in.Wheel || b.pureTool() != ""}
+	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, bare: bare, mayBeArch: decided || own || in.Wheel || b.pureTool() != ""}
 	b.spec.sources = []sourceFile{{name: b.file.Filename, path: archive, sha256: fileKey(b.file)}}
 	if f, ok := b.crateFile(); ok {
 		b.spec.sources = append(b.spec.sources, f)
@@ -188,12 +199,23 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 // contentKey names a build by everything that goes into it. It is known before anything is
 // built: the build root takes part with its own keys, not with files.
 func contentKey(base string, b *pkgBuild, roots []string) string {
+	return keyOf(base, b, b.spec.canonical, roots)
+}
+
+// rootKey is what b is in the build roots of others: its key as though nobody wanted its extras. Their
+// sub-packages hold no files, and what they require is in a build root of its own right; so a tool that
+// one set wants with an extra and another without is the same to whatever is built with it.
+func rootKey(base string, b *pkgBuild, roots []string) string {
+	return keyOf(base, b, b.spec.bare, roots)
+}
+
+func keyOf(base string, b *pkgBuild, text string, roots []string) string {
 	var sources []string
 	for _, s := range b.spec.sources {
 		sources = append(sources, s.name+" "+s.sha256)
 	}
 	slices.Sort(sources)
-	return b.name + "-" + b.version + "-" + digest([]any{"reqpm-build-1", base, b.spec.canonical, sources, roots})
+	return b.name + "-" + b.version + "-" + digest([]any{"reqpm-build-1", base, text, sources, roots})
 }
 
 // buildKind tells the package of the whole set from ordinary ones.
