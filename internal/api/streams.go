@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -154,7 +155,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, id int64) error {
 	}
 	defer func() { _ = log.Close() }()
 	if r.URL.Query().Get("follow") == "1" {
-		return followLog(w, r, log)
+		return a.followLog(w, r, log, step.Project)
 	}
 	size, err := log.Size()
 	if err != nil {
@@ -191,8 +192,8 @@ func (s *sized) Seek(offset int64, whence int) (int64, error) {
 	return s.log.Seek(offset, whence)
 }
 
-// followLog sends the log as it grows: each event is what came, and its id the offset behind it.
-func followLog(w http.ResponseWriter, r *http.Request, log *blob.LogReader) error {
+// followLog sends the log as it grows: each event is what came, in whole characters, and its id the offset behind it.
+func (a *API) followLog(w http.ResponseWriter, r *http.Request, log *blob.LogReader, project int64) error {
 	offset := queryNumber(r, "offset")
 	if n, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && n > 0 {
 		offset = n
@@ -204,29 +205,63 @@ func followLog(w http.ResponseWriter, r *http.Request, log *blob.LogReader) erro
 	if err != nil {
 		return err
 	}
+	say := func(text []byte) error {
+		offset += int64(len(text))
+		data, _ := json.Marshal(map[string]string{"text": string(text)})
+		return send(strconv.FormatInt(offset, 10), "", string(data))
+	}
 	buf := make([]byte, 32<<10)
+	held := 0 // bytes of a character whose rest has not come
 	for {
-		n, err := log.Read(buf)
+		n, err := log.Read(buf[held:])
 		if n > 0 {
-			offset += int64(n)
-			text, _ := json.Marshal(map[string]string{"text": string(buf[:n])})
-			if err := send(strconv.FormatInt(offset, 10), "", string(text)); err != nil {
+			whole := wholeRunes(buf[:held+n])
+			if whole > 0 && say(buf[:whole]) != nil {
 				return nil
 			}
+			held = copy(buf, buf[whole:held+n])
+			continue
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil
 		}
-		if n > 0 {
-			continue
-		}
-		if err := log.Wait(r.Context()); err != nil {
-			if errors.Is(err, io.EOF) {
+		wait, cancel := context.WithTimeoutCause(r.Context(), keepAlive, errQuiet)
+		err = log.Wait(wait)
+		cancel()
+		switch {
+		case err == nil:
+		case errors.Is(err, errQuiet):
+			if _, err := io.WriteString(w, ": \n\n"); err != nil || http.NewResponseController(w).Flush() != nil {
+				return nil
+			}
+			if who, err := a.cfg.Auth.Refresh(r.Context(), auth.FromContext(r.Context())); err != nil || who.In(project) < auth.Viewer {
+				return nil // logged out, or the token was revoked
+			}
+		case errors.Is(err, io.EOF):
+			if held == 0 || say(buf[:held]) == nil {
 				_ = send(strconv.FormatInt(offset, 10), "end", "{}")
 			}
 			return nil
+		default:
+			return nil
 		}
 	}
+}
+
+// errQuiet: a log has not grown for as long as proxies bear.
+var errQuiet = errors.New("nothing new")
+
+// wholeRunes is how many bytes of text end with a character: the rest is the beginning of one.
+func wholeRunes(text []byte) int {
+	for i := len(text) - 1; i >= 0 && i > len(text)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRune(text[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return len(text)
 }
 
 // startEvents begins a stream of server-sent events.

@@ -12,7 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reqpm/internal/engine"
 	"reqpm/internal/index"
+	"reqpm/internal/store"
 )
 
 // app is what every command gets: streams and the options all of them share.
@@ -23,12 +25,15 @@ type app struct {
 	global         globalOptions
 	// record stands between the commands and the index; nil: nothing does.
 	record func(index.Reader) (index.Reader, error)
+	// work is what the steps of the service do in tests; nil: what they do.
+	work func(p *parts) map[store.Kind]engine.Handler
 }
 
 type globalOptions struct {
 	state   string
 	config  string
 	targets string
+	server  string
 	json    bool
 	verbose bool
 }
@@ -36,11 +41,15 @@ type globalOptions struct {
 // Execute runs one command line and returns the exit code.
 func Execute(ctx context.Context, version string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{version: version, stdin: stdin, stdout: stdout, stderr: stderr}
+	return a.execute(ctx, args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.newRootCommand()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -77,11 +86,13 @@ order, and publishes a signed dnf repository that provably installs.
 	flags.StringVar(&a.global.state, "state", os.Getenv("REQPM_STATE"), "folder for everything ReqPM keeps (default: the XDG state directory; REQPM_STATE)")
 	flags.StringVar(&a.global.config, "config", "", "configuration file (default: reqpm/reqpm.toml in the XDG configuration directory, then /etc/reqpm/reqpm.toml)")
 	flags.StringVar(&a.global.targets, "targets-file", "", "file with targets of your own, [targets.NAME] (default: targets.toml beside the configuration)")
+	flags.StringVar(&a.global.server, "server", os.Getenv("REQPM_SERVER"), "address of the server, for commands that ask one (default: that of 'reqpm login'; REQPM_SERVER)")
 	flags.BoolVar(&a.global.json, "json", false, "one JSON document on stdout, or one event a line for commands that run")
 	flags.BoolVarP(&a.global.verbose, "verbose", "v", false, "say more about what is done")
 	cmd.AddCommand(
 		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newOutdatedCommand(), a.newSpecCommand(),
 		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(), a.newServeCommand(), a.newWorkerCommand(), a.newTokenCommand(),
+		a.newLoginCommand(), a.newLogoutCommand(), a.newProjectCommand(), a.newRunCommand(), a.newLogsCommand(), a.newArtifactsCommand(), a.newQueueCommand(), a.newWorkersCommand(),
 	)
 	for _, sub := range cmd.Commands() {
 		sub.Args = usageOf(sub.Args)

@@ -26,9 +26,18 @@ func (a *app) newDoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check that this machine can do the work, and say the command that mends what is missing", Args: cobra.NoArgs,
 		Long: `Look for the programs and privileges that building needs, for a package index and for the
-state directory. Ends with status 4 when something is missing.`,
-		Example: "  reqpm doctor\n  reqpm doctor --json",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runDoctor(cmd, o) },
+state directory. Ends with status 4 when something is missing.
+
+With --server on the command line (REQPM_SERVER does not count) it looks at that server instead: whether it answers and is
+ready, what the token may, and how the workers are. Without a token it ends well when the server is ready, so it serves as the
+health check of a container. Ends with status 5 when the server does not answer or is not ready.`,
+		Example: "  reqpm doctor\n  reqpm doctor --json\n  reqpm doctor --server https://reqpm.example.org",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("server") {
+				return a.remote(a.doctorOfServer)(cmd, nil)
+			}
+			return a.runDoctor(cmd, o)
+		},
 	}
 	o.registerIndex(cmd)
 	return cmd
@@ -71,6 +80,11 @@ func (a *app) runDoctor(cmd *cobra.Command, o projectOptions) error {
 			checks = append(checks, check{Name: "package index", OK: true, Detail: "address known"})
 		}
 	}
+	return a.endChecks(checks, builder.ErrMissingTool)
+}
+
+// endChecks prints what was found; bad is what it means when something is not as it should be.
+func (a *app) endChecks(checks []check, bad error) error {
 	missing := 0
 	for _, c := range checks {
 		if !c.OK {
@@ -85,7 +99,7 @@ func (a *app) runDoctor(cmd *cobra.Command, o projectOptions) error {
 		a.printChecks(checks)
 	}
 	if missing > 0 {
-		return fmt.Errorf("%w: %d of %d checks failed", builder.ErrMissingTool, missing, len(checks))
+		return fmt.Errorf("%w: %d of %d checks failed", bad, missing, len(checks))
 	}
 	return nil
 }

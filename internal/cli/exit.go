@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/client"
 	"reqpm/internal/crates"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
@@ -36,7 +38,7 @@ const exitCodesHelp = `Exit status:
   2    bad input or usage
   3    no solution, or packages that cannot be had from source
   4    a program or privilege is missing (the message has the command that mends it)
-  5    index, Git or network
+  5    index, Git, network or server
   130  cancelled`
 
 // usageError is a mistake on the command line.
@@ -56,6 +58,9 @@ func exitCode(ctx context.Context, err error) int {
 	if child, ok := errors.AsType[*childError](err); ok {
 		return child.code // the command that was measured said why
 	}
+	if said, ok := errors.AsType[*saidError](err); ok {
+		return said.code
+	}
 	is := func(targets ...error) bool {
 		for _, t := range targets {
 			if errors.Is(err, t) {
@@ -71,6 +76,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitCancelled
 	case is(errBuilds, errProof, errStale, errDenied, errTarget, pipeline.ErrDiskFull):
 		return exitFailed
+	case as[*client.Error](err):
+		return refusedCode(err)
 	case as[usageError](err), as[*source.URLError](err), as[*reqfile.Error](err), as[*pipeline.DirectError](err),
 		as[*target.UnknownError](err), as[*pipeline.HashError](err), as[*pipeline.LockError](err), as[*lockfile.Error](err), as[override.Problems](err), is(pipeline.ErrNoRequirements, source.ErrNotFound):
 		return exitUsage
@@ -78,10 +85,23 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissing
 	case as[*solve.Conflict](err), as[*pipeline.PythonError](err), as[*pipeline.CollisionError](err), as[*pipeline.ReplaceError](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
 		return exitConflict
-	case is(errSilent, index.ErrUnavailable, index.ErrOffline, crates.ErrUnavailable, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
+	case is(errSilent, client.ErrUnreachable, client.ErrChecksum, index.ErrUnavailable, index.ErrOffline, crates.ErrUnavailable, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
 		return exitNetwork
 	}
 	return exitFailed
+}
+
+// refusedCode is the status for what a server refuses: what was asked is wrong, may not be asked by this token, or
+// the server is not well.
+func refusedCode(err error) int {
+	refused, _ := errors.AsType[*client.Error](err)
+	switch {
+	case refused.Status == http.StatusUnauthorized, refused.Status == http.StatusForbidden:
+		return exitMissing
+	case refused.Temporary(), refused.Status >= 500:
+		return exitNetwork
+	}
+	return exitUsage
 }
 
 func as[E error](err error) bool {
@@ -97,6 +117,10 @@ func (a *app) printError(err error, code int) {
 			doc["requirements"], doc["changes"] = conflictRequirements(conflict), changesOf(conflict)
 		}
 		_ = a.printJSON(doc)
+	}
+	if said, ok := errors.AsType[*saidError](err); ok {
+		a.say("%s", said.text)
+		return
 	}
 	switch code {
 	case exitCancelled:

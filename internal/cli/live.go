@@ -91,7 +91,7 @@ func (v *liveView) event(e shown, line string) {
 	case e.Event.Event == "stage":
 		v.stage = e.Message
 	case e.Event.Event == "package" && e.State == "building":
-		v.running[key] = runningBuild{label: key, phase: "root", since: e.Time}
+		v.running[key] = runningBuild{label: key, phase: cmp.Or(e.Phase, "root"), since: e.Time}
 	case e.Event.Event == "progress":
 		if b, ok := v.running[key]; ok {
 			b.phase = e.Phase

@@ -129,6 +129,9 @@ func (p *parts) newEngine(o serviceOptions, works, takeover bool, log *slog.Logg
 	maps.Copy(cfg.Labels, o.labels)
 	if works {
 		cfg.Handlers = p.service.Handlers()
+		if work := p.served.a.work; work != nil {
+			cfg.Handlers = work(p)
+		}
 	}
 	return engine.New(cfg)
 }

@@ -112,6 +112,7 @@ func (q Queries) DeleteRun(ctx context.Context, run int64) error {
 type RunFilter struct {
 	Project        int64
 	Projects       []int64 // one of these
+	Number         int64   // within its project
 	States         []RunState
 	CreatedBefore  time.Time
 	FinishedBefore time.Time // ended runs only
@@ -124,6 +125,9 @@ func (q Queries) Runs(ctx context.Context, f RunFilter, p Page) (Part[Run], erro
 		w.add("project = ?", f.Project)
 	}
 	in(&w, "project", f.Projects)
+	if f.Number != 0 {
+		w.add("number = ?", f.Number)
+	}
 	in(&w, "state", texts(f.States))
 	if !f.CreatedBefore.IsZero() {
 		w.add("created < ?", millis(f.CreatedBefore))

@@ -1,0 +1,244 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"reqpm/internal/api"
+)
+
+// RunDetail is a run with its steps that are no builds.
+type RunDetail struct {
+	api.Run
+	Steps []api.Step `json:"steps,omitempty"`
+}
+
+// BuildDetail is a build with its attempts.
+type BuildDetail struct {
+	api.Build
+	Attempts []api.Attempt `json:"attempts"`
+}
+
+// NewProject is what a project is created with.
+type NewProject struct {
+	api.ProjectFields
+	NoRun bool `json:"no_run,omitempty"`
+}
+
+// NewRun is what a run is started with; a zero field leaves it to the project.
+type NewRun struct {
+	Ref     string   `json:"ref,omitempty"`
+	Targets []string `json:"targets,omitempty"`
+	Refresh bool     `json:"refresh,omitempty"`
+}
+
+// pageSize is what lists are fetched by.
+const pageSize = 200
+
+// list yields all items of a list, page after page. A nil query is that of a list which has no pages.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		if query != nil {
+			query.Set("limit", strconv.Itoa(pageSize))
+		}
+		for {
+			var page struct {
+				Items []T    `json:"items"`
+				Next  string `json:"next"`
+			}
+			address := path
+			if len(query) > 0 {
+				address += "?" + query.Encode()
+			}
+			if err := c.call(ctx, http.MethodGet, address, nil, &page); err != nil {
+				yield(none, err)
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.Next == "" || page.Next == query.Get("cursor") {
+				return
+			}
+			query.Set("cursor", page.Next)
+		}
+	}
+}
+
+// Collect takes at most n items of a list; n < 1: all.
+func Collect[T any](items iter.Seq2[T, error], n int) ([]T, error) {
+	all := []T{}
+	for item, err := range items {
+		if err != nil {
+			return all, err
+		}
+		if all = append(all, item); n > 0 && len(all) == n {
+			break
+		}
+	}
+	return all, nil
+}
+
+// values are the parameters that have one.
+func values(pairs ...string) url.Values {
+	v := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			v.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return v
+}
+
+func dryRun(path string, dry bool) string {
+	if dry {
+		return path + "?dry_run=true"
+	}
+	return path
+}
+
+// Projects are those that the token may see; text is a part of the name or address.
+func (c *Client) Projects(ctx context.Context, text string) iter.Seq2[api.Project, error] {
+	return list[api.Project](ctx, c, "/projects", values("q", text))
+}
+
+// Project is one, by id or name.
+func (c *Client) Project(ctx context.Context, name string) (p api.Project, err error) {
+	return p, c.call(ctx, http.MethodGet, "/projects/"+url.PathEscape(name), nil, &p)
+}
+
+// CreateProject creates one, and with it a run unless that says otherwise; with dry it is only checked.
+func (c *Client) CreateProject(ctx context.Context, want NewProject, dry bool) (p api.Project, err error) {
+	return p, c.call(ctx, http.MethodPost, dryRun("/projects", dry), want, &p)
+}
+
+// DeleteProject deletes one and everything of it.
+func (c *Client) DeleteProject(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodDelete, "/projects/"+url.PathEscape(name), nil, nil)
+}
+
+// Repositories are what a project has published.
+func (c *Client) Repositories(ctx context.Context, project string) ([]api.Repository, error) {
+	return Collect(list[api.Repository](ctx, c, "/projects/"+url.PathEscape(project)+"/repositories", nil), 0)
+}
+
+// Discovered is what a Git address has.
+type Discovered struct {
+	Refs   []api.Ref `json:"refs"`
+	Commit string    `json:"commit"`
+}
+
+// Discover asks a Git address for its refs, and for the commit of one.
+func (c *Client) Discover(ctx context.Context, gitURL, ref string) (d Discovered, err error) {
+	return d, c.call(ctx, http.MethodGet, "/discover?"+values("git_url", gitURL, "ref", ref).Encode(), nil, &d)
+}
+
+// RunFilter chooses runs; an empty field chooses all.
+type RunFilter struct {
+	Project string // id or name
+	Number  int64
+	States  string // by comma
+}
+
+// Runs are the newest first.
+func (c *Client) Runs(ctx context.Context, f RunFilter) iter.Seq2[api.Run, error] {
+	number := ""
+	if f.Number > 0 {
+		number = strconv.FormatInt(f.Number, 10)
+	}
+	return list[api.Run](ctx, c, "/runs", values("project", f.Project, "number", number, "state", f.States))
+}
+
+// Run is one, with its steps.
+func (c *Client) Run(ctx context.Context, id int64) (r RunDetail, err error) {
+	return r, c.call(ctx, http.MethodGet, fmt.Sprintf("/runs/%d", id), nil, &r)
+}
+
+// StartRun starts a run of a project.
+func (c *Client) StartRun(ctx context.Context, project string, want NewRun) (r RunDetail, err error) {
+	return r, c.call(ctx, http.MethodPost, "/projects/"+url.PathEscape(project)+"/runs", want, &r)
+}
+
+// CancelRun cancels one; one that has ended stays as it is.
+func (c *Client) CancelRun(ctx context.Context, id int64) (r RunDetail, err error) {
+	return r, c.call(ctx, http.MethodPost, fmt.Sprintf("/runs/%d/cancel", id), nil, &r)
+}
+
+// RetryRun does again what failed, or everything; with dry it only says what that would be.
+func (c *Client) RetryRun(ctx context.Context, id int64, all, dry bool) (p api.RetryPlan, err error) {
+	scope := "failed"
+	if all {
+		scope = "all"
+	}
+	return p, c.call(ctx, http.MethodPost, dryRun(fmt.Sprintf("/runs/%d/retry", id), dry), map[string]string{"scope": scope}, &p)
+}
+
+// RetryBuild does a build again, and maybe what needs it; with dry it only says what that would be.
+func (c *Client) RetryBuild(ctx context.Context, id int64, dependents, dry bool) (p api.RetryPlan, err error) {
+	return p, c.call(ctx, http.MethodPost, dryRun(fmt.Sprintf("/builds/%d/retry", id), dry), map[string]bool{"dependents": dependents}, &p)
+}
+
+// BuildFilter chooses builds; an empty field chooses all.
+type BuildFilter struct {
+	Run     int64
+	Package string // NAME or NAME==VERSION
+	Target  string
+	States  string // by comma
+}
+
+// Builds of a run, or of all.
+func (c *Client) Builds(ctx context.Context, f BuildFilter) iter.Seq2[api.Build, error] {
+	run := ""
+	if f.Run > 0 {
+		run = strconv.FormatInt(f.Run, 10)
+	}
+	return list[api.Build](ctx, c, "/builds", values("run", run, "package", f.Package, "target", f.Target, "state", f.States))
+}
+
+// Build is one with its attempts.
+func (c *Client) Build(ctx context.Context, id int64) (b BuildDetail, err error) {
+	return b, c.call(ctx, http.MethodGet, fmt.Sprintf("/builds/%d", id), nil, &b)
+}
+
+// Queue is what runs and what could run now, the most urgent first; all kinds of steps.
+func (c *Client) Queue(ctx context.Context) iter.Seq2[api.Build, error] {
+	return list[api.Build](ctx, c, "/queue", url.Values{})
+}
+
+// Workers are all that ever were, each name once.
+func (c *Client) Workers(ctx context.Context) ([]api.Worker, error) {
+	return Collect(list[api.Worker](ctx, c, "/workers", nil), 0)
+}
+
+// DrainWorker has a worker take nothing new, or take work again.
+func (c *Client) DrainWorker(ctx context.Context, id int64, drain bool) error {
+	return c.call(ctx, http.MethodPost, fmt.Sprintf("/workers/%d/drain", id), map[string]bool{"drain": drain}, nil)
+}
+
+// Artifacts are the files of a run; kinds by comma, "" for all.
+func (c *Client) Artifacts(ctx context.Context, run int64, kinds string) iter.Seq2[api.Artifact, error] {
+	return list[api.Artifact](ctx, c, fmt.Sprintf("/runs/%d/artifacts", run), values("kind", kinds))
+}
+
+// Version is that of the server.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	var document struct {
+		Info struct {
+			Title, Version string
+		}
+	}
+	if err := c.call(ctx, http.MethodGet, "/openapi.json", nil, &document); err != nil {
+		return "", err
+	}
+	if document.Info.Title != "ReqPM" {
+		return "", fmt.Errorf("%s: %w: what answers there is no ReqPM server", c.base, ErrUnreachable)
+	}
+	return document.Info.Version, nil
+}
