@@ -49,6 +49,8 @@ type API struct {
 	api huma.API
 	// roles are what operations need, by "METHOD PATH".
 	roles map[string]auth.Role
+	// searches has a place for each search of a log that goes on.
+	searches chan struct{}
 }
 
 // New makes the API. It serves everything under Prefix.
@@ -56,7 +58,7 @@ func New(cfg Config) *API {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, mux: http.NewServeMux(), roles: map[string]auth.Role{}}
+	a := &API{cfg: cfg, mux: http.NewServeMux(), roles: map[string]auth.Role{}, searches: make(chan struct{}, searchesAtOnce)}
 	conf := huma.DefaultConfig("ReqPM", cfg.Version)
 	conf.Info.Description = "From a Git URL of a Python project to a signed dnf repository. Lists are pages: follow `next` as `cursor`."
 	conf.OpenAPIPath, conf.DocsPath, conf.SchemasPath = Prefix+"/openapi", "", ""
@@ -72,6 +74,8 @@ func New(cfg Config) *API {
 	a.runOperations()
 	a.buildOperations()
 	a.retryOperations()
+	a.bulkOperations()
+	a.searchOperations()
 	a.loginOperations()
 	a.peopleOperations()
 	a.userOperations()

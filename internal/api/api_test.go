@@ -49,6 +49,7 @@ type bed struct {
 	api   *api.API
 	store *store.Store
 	auth  *auth.Auth
+	logs  *blob.Logs
 }
 
 func newBed(t *testing.T, url string) *bed {
@@ -62,8 +63,7 @@ func newBed(t *testing.T, url string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs, err := blob.OpenLogs(filepath.Join(t.TempDir(), "logs"))
-	if err != nil {
+	if b.logs, err = blob.OpenLogs(filepath.Join(t.TempDir(), "logs")); err != nil {
 		t.Fatal(err)
 	}
 	events := func(ctx context.Context, after int64, f store.EventFilter) iter.Seq2[store.Event, error] {
@@ -83,7 +83,7 @@ func newBed(t *testing.T, url string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Blobs: blobs, Logs: logs, Projects: projects{}, Version: "test", Events: events})
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Blobs: blobs, Logs: b.logs, Projects: projects{}, Version: "test", Events: events})
 	return b
 }
 

@@ -105,21 +105,25 @@ func (a *API) getBuild(ctx context.Context, in *StepPath) (*buildOutput, error) 
 }
 
 func (a *API) cancelBuild(ctx context.Context, in *StepPath) (*buildOutput, error) {
+	if err := a.endBuild(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	return a.getBuild(ctx, in)
+}
+
+// endBuild cancels a build; one that has ended stays as it is.
+func (a *API) endBuild(ctx context.Context, id int64) error {
 	who := auth.FromContext(ctx)
-	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		s, err := tx.Step(ctx, in.ID)
+	return a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		s, err := tx.Step(ctx, id)
 		if err != nil || s.State.Ended() {
 			return err
 		}
-		if err := tx.CancelStep(ctx, in.ID, "cancelled by "+who.String()); err != nil {
+		if err := tx.CancelStep(ctx, id, "cancelled by "+who.String()); err != nil {
 			return err
 		}
 		return who.Audit(ctx, tx, auth.Change{Action: "build.cancel", Object: s.Name(), Project: s.Project, Detail: map[string]any{"build": s.ID}})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return a.getBuild(ctx, in)
 }
 
 // Artifact is a file that a run made.

@@ -201,19 +201,23 @@ func (a *API) startRun(ctx context.Context, in *startRunInput) (*runOutput, erro
 }
 
 func (a *API) cancelRun(ctx context.Context, in *RunPath) (*runOutput, error) {
+	if err := a.endRun(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	return a.showRun(ctx, in.ID, http.StatusOK)
+}
+
+// endRun cancels a run; one that has ended stays as it is.
+func (a *API) endRun(ctx context.Context, id int64) error {
 	who := auth.FromContext(ctx)
-	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		r, err := tx.Run(ctx, in.ID)
+	return a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		r, err := tx.Run(ctx, id)
 		if err != nil || r.State.Ended() {
-			return err // cancelling what has ended is well
+			return err
 		}
-		if err := tx.CancelRun(ctx, in.ID, "cancelled by "+who.String()); err != nil {
+		if err := tx.CancelRun(ctx, id, "cancelled by "+who.String()); err != nil {
 			return err
 		}
 		return who.Audit(ctx, tx, auth.Change{Action: "run.cancel", Project: r.Project, Detail: map[string]any{"run": r.ID}})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return a.showRun(ctx, in.ID, http.StatusOK)
 }

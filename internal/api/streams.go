@@ -146,10 +146,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, id int64) error {
 	if attempt == 0 {
 		attempt = step.Attempt
 	}
-	log, err := a.cfg.Logs.Open(store.LogName(step.Run, step.ID, attempt))
-	if errors.Is(err, blob.ErrNotFound) {
-		return fmt.Errorf("attempt %d of %s has no log: %w", attempt, step.Name(), store.ErrNotFound)
-	}
+	log, err := a.openLog(step, attempt)
 	if err != nil {
 		return err
 	}
@@ -166,6 +163,15 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, id int64) error {
 	w.Header().Set("Cache-Control", "no-store")
 	http.ServeContent(w, r, "", time.Time{}, &sized{log, size})
 	return nil
+}
+
+// openLog opens the log of an attempt: store.ErrNotFound.
+func (a *API) openLog(step store.Step, attempt int64) (*blob.LogReader, error) {
+	log, err := a.cfg.Logs.Open(store.LogName(step.Run, step.ID, attempt))
+	if errors.Is(err, blob.ErrNotFound) {
+		return nil, fmt.Errorf("attempt %d of %s has no log: %w", attempt, step.Name(), store.ErrNotFound)
+	}
+	return log, err
 }
 
 // sized is a growing log as it was when it was asked for.
