@@ -24,6 +24,7 @@ import (
 	"reqpm/internal/crates"
 	"reqpm/internal/index"
 	"reqpm/internal/lockfile"
+	"reqpm/internal/override"
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/pipeline"
@@ -49,6 +50,7 @@ type projectOptions struct {
 	buildConstraints, dropBuild  []string
 	groups, env, constrain       []string
 	overrideDirs                 []string
+	saidByServer                 override.Set // what a project of a server has in its settings
 	toolEnvs                     []string
 	override                     []string
 	slots                        int
@@ -476,6 +478,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 	if err != nil {
 		return none, err
 	}
+	said = said.And(o.saidByServer)
 	has, err := o.distribution.config(conf.Distribution, state, o.offline)
 	if err != nil {
 		return none, err

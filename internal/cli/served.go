@@ -54,6 +54,10 @@ func (s served) options(sub service.Subject) (projectOptions, error) {
 	if sub.Target != "" {
 		o.targets = []string{sub.Target}
 	}
+	var err error
+	if o.saidByServer, err = service.ReadOverrides(sub.Settings.Overrides); err != nil {
+		return o, usagef("settings.overrides: %w", err)
+	}
 	return o, o.check()
 }
 

@@ -26,6 +26,9 @@ type Settings struct {
 	Channel      string           `json:"channel,omitempty"` // "": stable
 	ProofCommand string           `json:"proof_command,omitempty"`
 	NoProof      bool             `json:"no_proof,omitempty"`
+	// Overrides are what is said of packages beside the project's own files: the text of an overrides/NAME.toml
+	// for each name.
+	Overrides map[string]string `json:"overrides,omitempty"`
 }
 
 // Subject is the project, and the commit and target of it, that a step is about.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 
 	"reqpm/internal/lockfile"
@@ -20,6 +21,7 @@ type session struct {
 	prepared *pipeline.Prepared
 	work     *pipeline.Work // nil before the plan is made
 	events   *events
+	said     map[string]string // what the project said of packages when the session was begun
 
 	once sync.Once
 	err  error
@@ -183,8 +185,12 @@ func (all *sessions) get(sub Subject) (x *session, fresh bool) {
 	defer all.mu.Unlock()
 	key := sessionKey{sub.Run, sub.Target}
 	x = all.open[key]
+	if x != nil && !maps.Equal(x.said, sub.Settings.Overrides) {
+		x.outdate() // somebody has said something of a package since
+		x = nil
+	}
 	if fresh = x == nil; fresh {
-		x = &session{}
+		x = &session{said: sub.Settings.Overrides}
 		if all.open == nil {
 			all.open = map[sessionKey]*session{}
 		}
@@ -205,6 +211,7 @@ func (all *sessions) put(sub Subject, x *session) {
 		all.open = map[sessionKey]*session{}
 	}
 	key := sessionKey{sub.Run, sub.Target}
+	x.said = sub.Settings.Overrides
 	if old := all.open[key]; old != nil {
 		old.outdate()
 	}
