@@ -58,8 +58,9 @@ type drawing struct {
 	g      *picture
 	left   float64 // the margin of header and legend, in their own scale
 	out    strings.Builder
-	ids    map[string]int // element ids given away, so that each is there once
-	needed map[ID][]Edge  // by what is required
+	ids    map[string]int   // element ids given away, so that each is there once
+	needed map[ID][]Edge    // by what is required
+	look   func(*Node) Look // of a live picture; nil: it stands alone
 }
 
 func (d *drawing) draw(title string) {
@@ -210,7 +211,7 @@ func (d *drawing) lines() {
 			g.draw(&path, s, s.from != last)
 			last = s.from
 		}
-		d.printf(`<path class="edge" data-from="%s" d="%s"/>`+"\n", text(string(g.nodes[l.node].ID)), path.String())
+		d.printf(`<path class="edge" data-from="%s" d="%s"/>`+"\n", text(d.from(l.node)), path.String())
 	}
 	for i := 1; i < len(g.path); i++ {
 		u, v := g.path[i-1], g.path[i]
@@ -225,7 +226,7 @@ func (d *drawing) lines() {
 		}
 		g.draw(&path, segment{at, g.owner[v]}, true)
 		d.printf(`<path class="crit" data-from="%s" data-to="%s" d="%s"/>`+"\n",
-			text(string(g.nodes[u].ID)), text(string(g.nodes[v].ID)), path.String())
+			text(d.from(u)), text(d.from(v)), path.String())
 	}
 }
 
@@ -304,6 +305,10 @@ func (g *picture) caption(b *box) (short, full string) {
 // node draws one card.
 func (d *drawing) node(v int, x, y float64) {
 	g := d.g
+	if d.look != nil {
+		d.liveNode(v, x, y)
+		return
+	}
 	n := g.nodes[v]
 	id := ElementID(n.Name, n.Version)
 	d.ids[id]++
