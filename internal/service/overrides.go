@@ -80,6 +80,15 @@ func SetOverride(ctx context.Context, tx *store.Tx, project int64, name, text st
 	return tx.UpdateProject(ctx, p)
 }
 
+// OverrideOf is what a project says of a package in its settings; "": nothing.
+func OverrideOf(p store.Project, name string) string {
+	var settings Settings
+	if decode(p.Settings, &settings) != nil {
+		return ""
+	}
+	return settings.Overrides[name]
+}
+
 // Fix is what a failed package of a run may be told, on every target where it failed.
 type Fix struct {
 	Project int64
@@ -127,9 +136,8 @@ func SuggestFix(p store.Project, failed []store.Step) (Fix, bool) {
 		layers = layers[:1]
 		layers[0].Target = ""
 	}
-	var settings Settings
-	if decode(p.Settings, &settings) == nil && settings.Overrides[fix.Package] != "" {
-		if said, err := ReadOverrides(map[string]string{fix.Package: settings.Overrides[fix.Package]}); err == nil {
+	if was := OverrideOf(p, fix.Package); was != "" {
+		if said, err := ReadOverrides(map[string]string{fix.Package: was}); err == nil {
 			layers = append(said.Layers(), layers...)
 		}
 	}

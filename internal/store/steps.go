@@ -207,12 +207,21 @@ func LogName(run, step, attempt int64) string {
 	return fmt.Sprintf("runs/%d/%d.%d.log", run, step, attempt)
 }
 
+const attemptColumns = "a.step, a.attempt, a.worker, a.worker_name, a.log, a.state, a.cause, a.infrastructure, a.started, a.finished"
+
+func scanAttempt(row scanner) (a Attempt, err error) {
+	err = row.Scan(&a.Step, &a.Attempt, &a.Worker, &a.WorkerName, &a.Log, &a.State, &a.Cause, &a.Infrastructure, timeColumn{&a.Started}, timeColumn{&a.Finished})
+	return a, err
+}
+
 // Attempts are a step's tries, the first one first.
 func (q Queries) Attempts(ctx context.Context, step int64) ([]Attempt, error) {
-	return many(ctx, q, "read a step's attempts", func(row scanner) (a Attempt, err error) {
-		err = row.Scan(&a.Step, &a.Attempt, &a.Worker, &a.WorkerName, &a.Log, &a.State, &a.Cause, &a.Infrastructure, timeColumn{&a.Started}, timeColumn{&a.Finished})
-		return a, err
-	}, "SELECT step, attempt, worker, worker_name, log, state, cause, infrastructure, started, finished FROM attempts WHERE step = $1 ORDER BY attempt", step)
+	return many(ctx, q, "read a step's attempts", scanAttempt, "SELECT "+attemptColumns+" FROM attempts a WHERE a.step = $1 ORDER BY a.attempt", step)
+}
+
+// RunAttempts are the tries of all steps of a run, by step, the first one first.
+func (q Queries) RunAttempts(ctx context.Context, run int64) ([]Attempt, error) {
+	return many(ctx, q, fmt.Sprintf("read the attempts of run %d", run), scanAttempt, "SELECT "+attemptColumns+" FROM attempts a JOIN steps s ON s.id = a.step WHERE s.run = $1 ORDER BY a.step, a.attempt", run)
 }
 
 // Expected is the median of how long the last nine successful builds (or other steps) of a package, of any

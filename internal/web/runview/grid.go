@@ -303,18 +303,40 @@ func FirstLine(text string) string {
 	return line
 }
 
-// Duration writes a time as all pages do: 44 s, 5:05, 2:05:00.
+// Duration writes a time as all pages do: 0:44, 5:05, 2:05:00; "" for none.
 func Duration(d time.Duration) string {
 	s := int(d.Round(time.Second).Seconds())
 	switch {
 	case d <= 0:
 		return ""
-	case s == 0:
-		return "<1 s"
-	case s < 60:
-		return fmt.Sprintf("%d s", s)
 	case s < 3600:
 		return fmt.Sprintf("%d:%02d", s/60, s%60)
 	}
 	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+}
+
+// Key names a row of a grid, whatever states its cells have.
+func (r Row) Key() string {
+	key := r.Name
+	for _, c := range r.Cells {
+		if c.Step != 0 {
+			return fmt.Sprintf("%s %d", key, c.Step)
+		}
+	}
+	return key
+}
+
+// Keep leaves only rows with a cell of a state ("": any) whose name has a text in it. What was finished and folded is
+// shown then.
+func (g *Grid) Keep(state State, text string) {
+	if state == "" && text == "" {
+		return
+	}
+	all := append(g.Rows, g.Over...)
+	g.Rows, g.Over = nil, nil
+	for _, r := range all {
+		if strings.Contains(r.Name, text) && (state == "" || slices.ContainsFunc(r.Cells, func(c Cell) bool { return c.Step != 0 && c.State == state })) {
+			g.Rows = append(g.Rows, r)
+		}
+	}
 }

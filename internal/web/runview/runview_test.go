@@ -78,8 +78,8 @@ func TestTheGridBeginsWithWhatNeedsSomebody(t *testing.T) {
 		row, target int
 		want        string
 	}{
-		{0, 0, "reused|4.2.5|distro"}, {0, 1, "failed|5.3.0|41 s"}, {1, 0, "||"}, {1, 1, "blocked|by lxml|"},
-		{2, 1, "running|42|40 s"}, {3, 1, "queued|1.3|no. 1"}, {4, 1, "queued|3.0|no. 2"}, {5, 1, "waiting|on cryptography|+1"},
+		{0, 0, "reused|4.2.5|distro"}, {0, 1, "failed|5.3.0|0:41"}, {1, 0, "||"}, {1, 1, "blocked|by lxml|"},
+		{2, 1, "running|42|0:40"}, {3, 1, "queued|1.3|no. 1"}, {4, 1, "queued|3.0|no. 2"}, {5, 1, "waiting|on cryptography|+1"},
 	} {
 		if got := cell(c.row, c.target); got != c.want {
 			t.Errorf("%d: cell %s, want %s", i, got, c.want)
