@@ -49,6 +49,11 @@ type Pages struct {
 	mux *http.ServeMux
 	// roles are what pages and actions need, by pattern: for the test that asks each with every role.
 	roles map[string]auth.Role
+
+	memos     memos
+	logs      logIndexes
+	lockfiles lockCache
+	pictures  pictures
 }
 
 // New makes the pages.
@@ -60,6 +65,10 @@ func New(cfg Config) *Pages {
 	p.mux.HandleFunc("GET "+assetPrefix+"{file}", serveAsset)
 	p.loginPages()
 	p.dashboardPages()
+	p.runPages()
+	p.logPages()
+	p.buildPages()
+	p.comparePages()
 	return p
 }
 
