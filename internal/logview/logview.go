@@ -118,7 +118,7 @@ func (x *Index) see(line []byte) {
 		}
 		return
 	}
-	if x.file == "" || len(line) == 0 || line[0] != 'E' && line[0] != 'P' {
+	if len(line) == 0 || line[0] != 'E' && line[0] != 'P' {
 		return
 	}
 	if phase, ok := rpmlog.PhaseOf(string(line)); ok && phase != x.phase {
@@ -164,6 +164,9 @@ func (x *Index) fileLines(file string) int {
 // causes counts in that file.
 func (x *Index) InFile(line int) []int {
 	var found []int
+	if len(x.pieces) == 0 && line >= 1 && line <= x.lines {
+		return []int{line} // it is a build's own log
+	}
 	for i := len(x.pieces) - 1; i >= 0; i-- {
 		p := x.pieces[i]
 		end := x.lines
