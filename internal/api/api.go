@@ -28,6 +28,9 @@ import (
 // Prefix is where the API is.
 const Prefix = "/api/v1"
 
+// Preview says what a schedule would do now: service.ErrNoPreview for one that cannot say, store.ErrNotFound for one that is not there.
+type Preview func(ctx context.Context, schedule string) (service.Preview, error)
+
 // Config is what the API works on. All fields but Log must be set.
 type Config struct {
 	Store    *store.Store
@@ -36,6 +39,7 @@ type Config struct {
 	Blobs    blob.Store
 	Logs     *blob.Logs
 	Projects service.Projects
+	Preview  Preview
 	Version  string
 	Log      *slog.Logger
 	// Events are those after a number, and then every new one until the context ends.
@@ -80,6 +84,7 @@ func New(cfg Config) *API {
 	a.peopleOperations()
 	a.userOperations()
 	a.systemOperations()
+	a.scheduleOperations()
 	a.pushHookOperations()
 	a.streams()
 	a.withoutNull()

@@ -83,7 +83,7 @@ func newBed(t *testing.T, url string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Blobs: blobs, Logs: b.logs, Projects: projects{}, Version: "test", Events: events})
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Version: "test", Events: events})
 	return b
 }
 

@@ -77,11 +77,13 @@ var routes = map[string]entry{
 	"GET /events":                 {auth.Viewer, many},
 	"GET /queue":                  {auth.Viewer, many},
 
-	"GET /workers":             {auth.Viewer, server},
-	"POST /workers/{id}/drain": {auth.Admin, server},
-	"GET /schedules":           {auth.Viewer, server},
-	"GET /limits":              {auth.Viewer, server},
-	"PUT /limits":              {auth.Admin, server},
+	"GET /workers":               {auth.Viewer, server},
+	"POST /workers/{id}/drain":   {auth.Admin, server},
+	"GET /schedules":             {auth.Viewer, server},
+	"PATCH /schedules/{name}":    {auth.Admin, server},
+	"POST /schedules/{name}/run": {auth.Admin, server},
+	"GET /limits":                {auth.Viewer, server},
+	"PUT /limits":                {auth.Admin, server},
 
 	"GET /tokens":                 {auth.Viewer, server},
 	"POST /tokens":                {auth.Viewer, server},

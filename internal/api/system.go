@@ -29,18 +29,6 @@ func workerView(w store.Worker) Worker {
 	return Worker{ID: w.ID, Name: w.Name, Host: w.Host, PID: w.PID, Slots: w.Slots, Labels: w.Labels, Versions: w.Versions, DiskFree: w.DiskFree, State: w.State, Message: w.Message, Beat: w.Beat, Started: w.Started}
 }
 
-// Schedule is something done again and again.
-type Schedule struct {
-	Name         string     `json:"name"`
-	Every        string     `json:"every"`
-	Enabled      bool       `json:"enabled"`
-	Next         *time.Time `json:"next,omitempty"`
-	LastStarted  *time.Time `json:"last_started,omitempty"`
-	LastFinished *time.Time `json:"last_finished,omitempty"`
-	LastOK       bool       `json:"last_ok"`
-	LastResult   string     `json:"last_result,omitempty"`
-}
-
 // Limit is how much may run at once.
 type Limit struct {
 	Scope string `json:"scope" maxLength:"20" enum:"all,worker,target,project"`
@@ -51,7 +39,6 @@ type Limit struct {
 func (a *API) systemOperations() {
 	register(a, operation{method: http.MethodGet, path: "/workers", id: "list-workers", summary: "Workers", role: auth.Viewer, tag: "operation"}, a.listWorkers)
 	register(a, operation{method: http.MethodPost, path: "/workers/{id}/drain", id: "drain-worker", summary: "Have a worker take nothing new, or take work again", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.drainWorker)
-	register(a, operation{method: http.MethodGet, path: "/schedules", id: "list-schedules", summary: "Schedules", role: auth.Viewer, tag: "operation"}, a.listSchedules)
 	register(a, operation{method: http.MethodGet, path: "/limits", id: "list-limits", summary: "Limits", role: auth.Viewer, tag: "operation"}, a.listLimits)
 	register(a, operation{method: http.MethodPut, path: "/limits", id: "set-limit", summary: "Change a limit while everything runs", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.setLimit)
 	register(a, operation{method: http.MethodGet, many: true, path: "/queue", id: "queue", summary: "Builds that wait or run, the most urgent first", role: auth.Viewer, tag: "operation", sorts: []string{"package"}}, a.queue)
@@ -79,13 +66,6 @@ func (a *API) drainWorker(ctx context.Context, in *drainInput) (*struct{}, error
 		}
 		return who.Audit(ctx, tx, auth.Change{Action: "worker.drain", Detail: map[string]any{"worker": in.ID, "drain": in.Body.Drain}})
 	})
-}
-
-func (a *API) listSchedules(ctx context.Context, _ *nothing) (*listOf[Schedule], error) {
-	all, err := a.cfg.Store.Schedules(ctx)
-	return newList(store.Part[store.Schedule]{Items: all}, func(s store.Schedule) Schedule {
-		return Schedule{Name: s.Name, Every: s.Every, Enabled: s.Enabled, Next: at(s.Next), LastStarted: at(s.LastStarted), LastFinished: at(s.LastFinished), LastOK: s.LastOK, LastResult: s.LastResult}
-	}), err
 }
 
 func (a *API) listLimits(ctx context.Context, _ *nothing) (*listOf[Limit], error) {

@@ -122,8 +122,8 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 	return p, nil
 }
 
-// newEngine makes this process a worker, or with no slots one that watches.
-func (p *parts) newEngine(o serviceOptions, works, takeover bool, log *slog.Logger, version string) (*engine.Engine, error) {
+// newEngine makes this process a worker, or one that only watches; schedules are run by one of those that have them.
+func (p *parts) newEngine(o serviceOptions, works, schedules, takeover bool, log *slog.Logger, version string) (*engine.Engine, error) {
 	cfg := engine.Config{Store: p.store, Name: o.name, Slots: o.slots, Lease: o.lease, Labels: map[string]string{"arch": runtime.GOARCH, "builder": o.builder},
 		Versions: map[string]string{"reqpm": version}, Health: p.health(o.minFree), Takeover: takeover, Log: log}
 	maps.Copy(cfg.Labels, o.labels)
@@ -132,6 +132,9 @@ func (p *parts) newEngine(o serviceOptions, works, takeover bool, log *slog.Logg
 		if work := p.served.a.work; work != nil {
 			cfg.Handlers = work(p)
 		}
+	}
+	if schedules {
+		cfg.Schedules = p.service.Schedules()
 	}
 	return engine.New(cfg)
 }
@@ -234,7 +237,7 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 	}
 	defer func() { _ = p.close() }()
 	works := slices.Contains(o.roles, roleWorker)
-	e, err := p.newEngine(o.serviceOptions, works, o.database == "", log, a.version)
+	e, err := p.newEngine(o.serviceOptions, works, slices.Contains(o.roles, roleScheduler), o.database == "", log, a.version)
 	if err != nil {
 		return err
 	}
@@ -271,7 +274,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	if err != nil {
 		return err
 	}
-	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
+	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Version: a.version, Log: log, Events: e.Events})
 	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: p.store.Ping, Metrics: web.Metrics(p.store)})

@@ -39,7 +39,7 @@ func (a *app) runWorker(ctx context.Context, o serviceOptions) error {
 		return err
 	}
 	defer func() { _ = p.close() }()
-	e, err := p.newEngine(o, true, false, log, a.version)
+	e, err := p.newEngine(o, true, false, false, log, a.version)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,9 @@ type Config struct {
 	// Takeover says that no other worker of this name can be alive, because the caller holds a lock: what
 	// an earlier one had is queued again at once, and not after its lease.
 	Takeover bool
-	Log      *slog.Logger
+	// Now is the clock that schedules go by, and its zone the one of times of day; default time.Now.
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Engine is a worker and watcher. Its methods may be called from any goroutine.
@@ -102,6 +104,8 @@ type Engine struct {
 	free     int64
 
 	steps sync.WaitGroup
+
+	schedules map[string]int64 // that run here: which start of each
 }
 
 // running is a step in this process.
@@ -124,6 +128,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	if cfg.Health == nil {
 		cfg.Health = func() (int64, string) { return -1, "" }
@@ -153,7 +160,7 @@ func New(cfg Config) (*Engine, error) {
 			return nil, fmt.Errorf("the schedule %s: %w", s.Name, err)
 		}
 	}
-	return &Engine{cfg: cfg, store: cfg.Store, log: cfg.Log.With("worker", cfg.Name), hub: newHub(cfg.Store), wake: make(chan struct{}, 1), running: map[int64]*running{}, free: -1}, nil
+	return &Engine{cfg: cfg, store: cfg.Store, log: cfg.Log.With("worker", cfg.Name), hub: newHub(cfg.Store), wake: make(chan struct{}, 1), running: map[int64]*running{}, schedules: map[string]int64{}, free: -1}, nil
 }
 
 // Run works until ctx ends: steps that run then are told to stop (ErrStopping) and handed back, and so are others

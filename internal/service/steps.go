@@ -145,14 +145,21 @@ func (s *Service) subject(ctx context.Context, step store.Step) (Subject, error)
 	if err != nil {
 		return Subject{}, err
 	}
-	sub := Subject{Run: run.ID, Project: project.Name, GitURL: project.GitURL, Ref: run.Ref, Commit: run.Commit, Files: project.RequirementFiles, Target: step.Target}
+	sub, err := projectSubject(project)
+	sub.Run, sub.Ref, sub.Commit, sub.Target = run.ID, run.Ref, run.Commit, step.Target
 	if step.Kind == store.Analyze && len(run.Targets) > 0 {
 		sub.Target = run.Targets[0] // whichever: no target has a say in it
 	}
 	var options RunOptions
-	err = errors.Join(decode(project.Settings, &sub.Settings), decode(run.Options, &options))
+	err = errors.Join(err, decode(run.Options, &options))
 	sub.Refresh = options.Refresh
 	return sub, err
+}
+
+// projectSubject is a project as it is, and no run of it.
+func projectSubject(p store.Project) (Subject, error) {
+	sub := Subject{Project: p.Name, GitURL: p.GitURL, Ref: p.Ref, Files: p.RequirementFiles}
+	return sub, decode(p.Settings, &sub.Settings)
 }
 
 func decode(text json.RawMessage, into any) error {

@@ -174,6 +174,38 @@ func Refs(ctx context.Context, req Request) ([]Ref, error) {
 	return refs, nil
 }
 
+// Head is what req.Ref means at the remote now, the default branch where it is "": the name and the commit.
+// Nothing is fetched. A commit's id is itself, and an abbreviated one has no Commit.
+func Head(ctx context.Context, req Request) (Ref, error) {
+	if err := checkRef(req.Ref); err != nil {
+		return Ref{}, err
+	}
+	loc, err := locate(ctx, req.URL, req.Allow)
+	if err != nil {
+		return Ref{}, err
+	}
+	if req.Dir == "" {
+		req.Dir = os.TempDir()
+	}
+	g, err := newGit(loc, req)
+	if err != nil {
+		return Ref{}, err
+	}
+	defer g.close()
+	r, err := g.ask(ctx)
+	if err == nil {
+		var w wanted
+		if w, err = r.resolve(req.Ref); err == nil {
+			kind := "branch"
+			if strings.HasPrefix(w.full, "refs/tags/") {
+				kind = "tag"
+			}
+			return Ref{Name: w.ref, Kind: kind, Commit: w.commit}, nil
+		}
+	}
+	return Ref{}, fmt.Errorf("look at %s: %w", loc.display(), err)
+}
+
 // metaFile lies beside a checkout, not inside: the tree is the commit's and nothing else.
 func metaFile(dir string) string { return dir + ".json" }
 
@@ -199,6 +231,8 @@ func reuse(ctx context.Context, dir string) (Checkout, bool) {
 		return Checkout{}, false
 	}
 	c.Dir = dir
+	now := time.Now()
+	_ = os.Chtimes(metaFile(dir), now, now) // for Unused; a checkout that seems unused is fetched again at worst
 	return c, true
 }
 

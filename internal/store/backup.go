@@ -44,7 +44,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 
 // tables in an order in which each comes after what it refers to.
 var tables = []string{
-	"projects", "runs", "lanes", "workers", "steps", "edges", "attempts", "limits", "events", "artifacts", "snapshots", "repositories", "schedules", "settings",
+	"projects", "runs", "lanes", "workers", "steps", "edges", "attempts", "limits", "events", "artifacts", "snapshots", "repositories", "schedules", "outdated", "settings",
 	"log_entries", "spec_revisions", "durations", "users", "members", "tokens", "sessions", "audit", "secrets", "idempotency_keys",
 	"push_hooks", "push_deliveries",
 }

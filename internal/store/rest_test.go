@@ -175,40 +175,6 @@ func TestPeople(t *testing.T) {
 	})
 }
 
-// A schedule runs in one process at a time, when it is due or somebody says so.
-func TestSchedules(t *testing.T) {
-	each(t, func(t *testing.T, s *store.Store) {
-		ctx := t.Context()
-		for range 2 { // what people changed stays
-			if err := s.AddSchedule(ctx, store.Schedule{Name: "sync", Every: "6h", Enabled: true, Next: time.Now().Add(-time.Second)}); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.ChangeSchedule(ctx, store.Schedule{Name: "sync", Every: "1h", Enabled: true, Next: time.Now().Add(-time.Second)}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := must[store.Schedule](t)(s.StartSchedule(ctx, "sync", time.Minute, false)); got.Every != "1h" {
-			t.Errorf("%+v", got)
-		}
-		for _, force := range []bool{false, true} {
-			if got, err := s.StartSchedule(ctx, "sync", time.Minute, force); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("twice at once: %+v %v", got, err)
-			}
-		}
-		if err := s.FinishSchedule(ctx, "sync", true, "3 projects", time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := s.StartSchedule(ctx, "sync", time.Minute, false); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("before it is due: %+v %v", got, err)
-		}
-		must[store.Schedule](t)(s.StartSchedule(ctx, "sync", -time.Minute, true)) // and its process dies
-		got := must[store.Schedule](t)(s.StartSchedule(ctx, "sync", time.Minute, true))
-		if !got.LastOK || got.LastResult != "3 projects" {
-			t.Errorf("%+v", got)
-		}
-	})
-}
-
 // Texts from outside, artifacts, snapshots, secrets and answers come back as they were put in.
 func TestKept(t *testing.T) {
 	each(t, func(t *testing.T, s *store.Store) {

@@ -41,62 +41,6 @@ func (tx *Tx) SetSetting(ctx context.Context, name, text string) error {
 	return tx.AddEvent(ctx, Event{Kind: "settings"})
 }
 
-// Schedule is something that is done again and again, by one process at a time.
-type Schedule struct {
-	Name         string
-	Every        string // how often, as its owner reads it
-	Enabled      bool
-	Next         time.Time
-	RunningUntil time.Time // who runs it has until then to say that it goes on; never: it does not run
-	LastStarted  time.Time
-	LastFinished time.Time
-	LastOK       bool
-	LastResult   string
-}
-
-const scheduleColumns = "name, every, enabled, next, running_until, last_started, last_finished, last_ok, last_result"
-
-func scanSchedule(row scanner) (s Schedule, err error) {
-	err = row.Scan(&s.Name, &s.Every, &s.Enabled, timeColumn{&s.Next}, timeColumn{&s.RunningUntil}, timeColumn{&s.LastStarted}, timeColumn{&s.LastFinished}, &s.LastOK, &s.LastResult)
-	return s, err
-}
-
-// AddSchedule notes a schedule unless there is one of that name: what people changed stays.
-func (q Queries) AddSchedule(ctx context.Context, s Schedule) error {
-	_, err := q.exec(ctx, "note the schedule "+s.Name, `INSERT INTO schedules (name, every, enabled, next, running_until, last_started, last_finished, last_ok, last_result)
-		VALUES ($1, $2, $3, $4, 0, 0, 0, FALSE, '') ON CONFLICT DO NOTHING`, s.Name, s.Every, s.Enabled, millis(s.Next))
-	return err
-}
-
-// Schedules are all there are, by name.
-func (q Queries) Schedules(ctx context.Context) ([]Schedule, error) {
-	return many(ctx, q, "list schedules", scanSchedule, "SELECT "+scheduleColumns+" FROM schedules ORDER BY name")
-}
-
-// ChangeSchedule sets how often, whether, and when next.
-func (q Queries) ChangeSchedule(ctx context.Context, s Schedule) error {
-	return q.must(ctx, "change the schedule "+s.Name, "UPDATE schedules SET every = $2, enabled = $3, next = $4 WHERE name = $1", s.Name, s.Every, s.Enabled, millis(s.Next))
-}
-
-// StartSchedule takes a schedule for this process: ErrNotFound when there is none, or another runs it, or unless
-// force is set it is disabled or not due. Who has it says so again (HoldSchedule) before lease has
-// passed, or another may start it.
-func (q Queries) StartSchedule(ctx context.Context, name string, lease time.Duration, force bool) (Schedule, error) {
-	at := now()
-	return one(ctx, q, "start the schedule "+name, scanSchedule, "UPDATE schedules SET running_until = $2, last_started = $3 WHERE name = $1 AND running_until < $3 AND ($4 OR (enabled AND next <= $3)) RETURNING "+scheduleColumns,
-		name, millis(at.Add(lease)), millis(at), force)
-}
-
-// HoldSchedule says that it still runs.
-func (q Queries) HoldSchedule(ctx context.Context, name string, lease time.Duration) error {
-	return q.must(ctx, "hold the schedule "+name, "UPDATE schedules SET running_until = $2 WHERE name = $1 AND running_until > 0", name, millis(now().Add(lease)))
-}
-
-// FinishSchedule notes how it went, and when it is due again.
-func (q Queries) FinishSchedule(ctx context.Context, name string, ok bool, result string, next time.Time) error {
-	return q.must(ctx, "finish the schedule "+name, "UPDATE schedules SET running_until = 0, last_finished = $2, last_ok = $3, last_result = $4, next = $5 WHERE name = $1", name, millis(now()), ok, result, millis(next))
-}
-
 // PutSecret keeps a sealed value of a project.
 func (q Queries) PutSecret(ctx context.Context, project int64, name string, sealed []byte) error {
 	_, err := q.exec(ctx, "keep a secret", "INSERT INTO secrets (project, name, sealed, updated) VALUES ($1, $2, $3, $4) ON CONFLICT (project, name) DO UPDATE SET sealed = excluded.sealed, updated = excluded.updated",
