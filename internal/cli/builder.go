@@ -28,6 +28,18 @@ type builders struct {
 	mock   *mock.Builder
 }
 
+// openBuilder is newBuilder, but for who brought a builder of his own.
+func (a *app) openBuilder(name, state string, slots int) (builder.Builder, error) {
+	if a.builder != nil {
+		return a.builder(state, slots)
+	}
+	b, err := a.newBuilder(name, state, slots)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
 // newBuilder prepares the state directory for the builder of that name, "" meaning auto.
 func (a *app) newBuilder(name, state string, slots int) (*builders, error) {
 	if name == "" {

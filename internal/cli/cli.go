@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"reqpm/internal/builder"
 	"reqpm/internal/engine"
 	"reqpm/internal/index"
 	"reqpm/internal/store"
@@ -23,6 +24,8 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	global         globalOptions
+	// builder takes the place of those that there are; nil: none does.
+	builder func(state string, slots int) (builder.Builder, error)
 	// record stands between the commands and the index; nil: nothing does.
 	record func(index.Reader) (index.Reader, error)
 	// work is what the steps of the service do in tests; nil: what they do.
@@ -40,7 +43,13 @@ type globalOptions struct {
 
 // Execute runs one command line and returns the exit code.
 func Execute(ctx context.Context, version string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{version: version, stdin: stdin, stdout: stdout, stderr: stderr}
+	return ExecuteWith(ctx, nil, version, args, stdin, stdout, stderr)
+}
+
+// ExecuteWith is Execute with a builder in place of those that there are: for tests of the whole program, whose
+// builds have to be quick. The program itself has no way to it.
+func ExecuteWith(ctx context.Context, builder func(state string, slots int) (builder.Builder, error), version string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{version: version, stdin: stdin, stdout: stdout, stderr: stderr, builder: builder}
 	return a.execute(ctx, args)
 }
 

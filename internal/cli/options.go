@@ -451,7 +451,7 @@ func (a *app) pipelineConfig(ctx context.Context, o projectOptions, report func(
 			return none, err
 		}
 	}
-	b, err := a.newBuilder(o.builder, state, o.slots)
+	b, err := a.openBuilder(o.builder, state, o.slots)
 	if err != nil {
 		return none, usageError{err} // it does no more yet than look at the state directory
 	}

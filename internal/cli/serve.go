@@ -139,18 +139,30 @@ func (p *parts) newEngine(o serviceOptions, works, schedules, takeover bool, log
 	return engine.New(cfg)
 }
 
-// health says how much room there is for builds.
+// health says how much room there is for builds, and for what they leave: the least of the folders,
+// which may be on disks of their own.
 func (p *parts) health(least int64) func() (int64, string) {
 	return func() (int64, string) {
-		var s unix.Statfs_t
-		if err := unix.Statfs(p.state, &s); err != nil {
-			return -1, "the state directory: " + err.Error()
+		free, problem := int64(-1), ""
+		for _, folder := range []string{".", "blobs", "logs", "repos"} {
+			var s unix.Statfs_t
+			err := unix.Statfs(filepath.Join(p.state, folder), &s)
+			if errors.Is(err, unix.ENOENT) && folder != "." {
+				continue // made when there is something to put there
+			}
+			if err != nil {
+				return -1, "the state directory, " + folder + ": " + err.Error()
+			}
+			here := int64(s.Bavail) * s.Bsize
+			if free >= 0 && here >= free {
+				continue
+			}
+			free = here
+			if here < least {
+				problem = fmt.Sprintf("only %s are free in %s of the state directory, and %s must be (--min-free)", bytesText(here), folder, bytesText(least))
+			}
 		}
-		free := int64(s.Bavail) * s.Bsize
-		if free < least {
-			return free, fmt.Sprintf("only %s are free in the state directory, and %s must be (--min-free)", bytesText(free), bytesText(least))
-		}
-		return free, ""
+		return free, strings.Replace(problem, " in . of ", " in ", 1)
 	}
 }
 
@@ -237,7 +249,7 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 	}
 	defer func() { _ = p.close() }()
 	works := slices.Contains(o.roles, roleWorker)
-	e, err := p.newEngine(o.serviceOptions, works, slices.Contains(o.roles, roleScheduler), o.database == "", log, a.version)
+	e, err := p.newEngine(o.serviceOptions, works, slices.Contains(o.roles, roleScheduler), p.store.Local(), log, a.version)
 	if err != nil {
 		return err
 	}

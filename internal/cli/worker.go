@@ -13,7 +13,7 @@ func (a *app) newWorkerCommand() *cobra.Command {
 		Short: "Do builds for a server on PostgreSQL",
 		Long: `Take work from the database that 'reqpm serve --database postgres://…' uses, and do it. Any number of workers may be
 added and removed while everything runs. All need the same database and the same blobs: the state directory, or its
-folders blobs, logs and repos, on shared storage.
+folders blobs, logs, repos and keys, on shared storage.
 
 SIGTERM hands running builds back and ends.
 

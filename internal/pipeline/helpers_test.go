@@ -51,16 +51,8 @@ func (w *workshop) answer(_ context.Context, c builder.Command) error {
 			tree = b.Host
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(tree, "_build", "package.json"))
+	p, err := testindex.ReadHooks(tree)
 	if err != nil {
-		return err
-	}
-	var p struct {
-		Stem         string          `json:"stem"`
-		HookRequires []string        `json:"hook_requires"`
-		Fault        testindex.Fault `json:"fault"`
-	}
-	if err := json.Unmarshal(text, &p); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -69,7 +61,7 @@ func (w *workshop) answer(_ context.Context, c builder.Command) error {
 	if p.Fault == testindex.HookFails {
 		return &builder.ExitError{Code: 1, Stderr: "RuntimeError: this hook fails on purpose"}
 	}
-	return json.NewEncoder(c.Stdout).Encode(map[string][]string{"hook": p.HookRequires})
+	return json.NewEncoder(c.Stdout).Encode(map[string][]string{"hook": p.Requires})
 }
 
 // Open opens a base whose builds bring RPMs that can be read.

@@ -76,25 +76,36 @@ func safe(name string) string {
 
 // keepBuilt puts the result of a build into the blobs, unless it is there, and notes its files.
 func (s *Service) keepBuilt(ctx context.Context, step store.Step, built *pipeline.Built) error {
+	return s.putBuilt(ctx, built, func(file, name string, size int64) error {
+		kind := "rpm"
+		switch {
+		case strings.HasSuffix(file, ".src.rpm"):
+			kind = "srpm"
+		case file == resultFile:
+			kind = "manifest"
+		}
+		_, err := s.cfg.Store.PutArtifact(ctx, store.Artifact{Run: step.Run, Step: step.ID, Kind: kind, Name: file, Blob: name, Size: size, SHA256: built.Sums[file]})
+		return err
+	})
+}
+
+// putBuilt puts the files of a build that the blobs do not have into them; each is noted once it is there.
+func (s *Service) putBuilt(ctx context.Context, built *pipeline.Built, note func(file, blob string, size int64) error) error {
 	files := append(built.Files(), filepath.Join(built.Folder(), resultFile)) // last: with it the result is whole
 	for _, file := range files {
-		name := buildBlob(built.Key, filepath.Base(file))
+		base := filepath.Base(file)
+		name := buildBlob(built.Key, base)
 		info, err := s.cfg.Blobs.Stat(ctx, name)
 		if errors.Is(err, blob.ErrNotFound) {
 			info, err = s.putFile(ctx, name, file)
 		}
 		if err != nil {
-			return fmt.Errorf("keep %s: %w", filepath.Base(file), err)
+			return fmt.Errorf("keep %s: %w", base, err)
 		}
-		kind := "rpm"
-		switch {
-		case strings.HasSuffix(file, ".src.rpm"):
-			kind = "srpm"
-		case filepath.Base(file) == resultFile:
-			kind = "manifest"
+		if note == nil {
+			continue
 		}
-		artifact := store.Artifact{Run: step.Run, Step: step.ID, Kind: kind, Name: filepath.Base(file), Blob: name, Size: info.Size, SHA256: built.Sums[filepath.Base(file)]}
-		if _, err := s.cfg.Store.PutArtifact(ctx, artifact); err != nil {
+		if err := note(base, name, info.Size); err != nil {
 			return err
 		}
 	}

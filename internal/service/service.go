@@ -74,6 +74,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	cfg.Blobs = watchedBlobs{cfg.Blobs}
 	return &Service{cfg: cfg}
 }
 

@@ -30,6 +30,9 @@ type session struct {
 	users  int
 	stale  bool // a repair changed the plan: whoever comes next plans again
 	closed bool
+	// other are keys that are not of the plan though it was made after they were built: the base has changed.
+	// Planning again for their sake would change nothing.
+	other map[string]bool
 }
 
 type sessionKey struct {
@@ -112,7 +115,10 @@ func (s *Service) plannedAs(ctx context.Context, sub Subject, keys map[plan.ID]s
 	}
 	s.sessions.drop(sub, x)
 	s.sessions.release(x)
-	return s.planned(ctx, sub)
+	if x, err = s.planned(ctx, sub); err == nil {
+		x.accept(keys)
+	}
+	return x, err
 }
 
 // replan opens the pipeline on the lock of the run and plans.
@@ -292,10 +298,27 @@ func (all *sessions) closeAll() error {
 
 // current tells whether the plan still is what was built: keys are those of the finished builds.
 func (x *session) current(keys map[plan.ID]string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	for id, key := range keys {
-		if key != "" && x.work.Key(id) != key {
+		if key != "" && x.work.Key(id) != key && !x.other[key] {
 			return false
 		}
 	}
 	return true
+}
+
+// accept notes which keys a plan that was made after them does not have.
+func (x *session) accept(keys map[plan.ID]string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for id, key := range keys {
+		if key == "" || x.work.Key(id) == key {
+			continue
+		}
+		if x.other == nil {
+			x.other = map[string]bool{}
+		}
+		x.other[key] = true
+	}
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"reqpm/internal/lockfile"
@@ -214,7 +217,7 @@ func (s *Service) Build(ctx context.Context, sub Subject, id plan.ID, needs map[
 
 // Published is the result of step publish.
 type Published struct {
-	Snapshot string   `json:"snapshot"` // path of the folder, below the state directory's repos
+	Snapshot string   `json:"snapshot"` // path of its folder, below the state directory's repos
 	RepoFile string   `json:"repo_file"`
 	SetName  string   `json:"set_name"`
 	Apt      []string `json:"apt,omitempty"`
@@ -235,7 +238,11 @@ func (s *Service) Publish(ctx context.Context, sub Subject, logs string, say Say
 		}
 	}
 	say(fmt.Sprintf("published %d packages", count))
-	return Published{Snapshot: published.Snapshot.Current, RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt, Packages: count}, nil
+	snapshot, err := filepath.Rel(filepath.Join(s.cfg.StateDir, "repos"), published.Snapshot.Dir)
+	if err != nil {
+		return Published{}, err
+	}
+	return Published{Snapshot: snapshot, RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt, Packages: count}, nil
 }
 
 func (s *Service) publish(ctx context.Context, sub Subject, logs string, say Say) (published pipeline.Published, x *session, outcomes map[plan.ID]*pipeline.Outcome, err error) {
@@ -253,6 +260,9 @@ func (s *Service) publish(ctx context.Context, sub Subject, logs string, say Say
 	if err = s.bring(ctx, x.pipeline, keys); err == nil {
 		outcomes, err = x.pipeline.Collect(x.work)
 	}
+	if errors.Is(err, pipeline.ErrNotBuilt) {
+		outcomes, err = s.buildAnew(ctx, x, logs, say)
+	}
 	if err != nil {
 		s.sessions.drop(sub, x)
 		s.sessions.release(x)
@@ -267,6 +277,41 @@ func (s *Service) publish(ctx context.Context, sub Subject, logs string, say Say
 		s.sessions.release(x)
 	}
 	return published, x, outcomes, err
+}
+
+// buildAnew carries out a plan whose keys are not those that were built: the base changed in the middle of
+// the run (for target local, by a package that the machine got), or what was built is gone.
+func (s *Service) buildAnew(ctx context.Context, x *session, logs string, say Say) (map[plan.ID]*pipeline.Outcome, error) {
+	say("the base of the builds has changed since they were made: what is not built on it as it is now is built")
+	keys := map[plan.ID]string{}
+	for _, id := range x.work.Plan.Order() {
+		keys[id] = x.work.Key(id)
+	}
+	if err := s.bring(ctx, x.pipeline, keys); err != nil { // another worker may have been here
+		return nil, err
+	}
+	stop := x.events.listen("", func(e pipeline.Event) {
+		if e.Event == "package" && e.State != "" {
+			say(strings.TrimSpace(e.Name + " " + e.Version + ": " + e.State + " " + e.Message))
+		}
+	})
+	outcomes, err := x.pipeline.Build(ctx, x.work, logs)
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range x.work.Plan.Order() {
+		o := outcomes[id]
+		if o == nil || o.State == pipeline.StateFailed || o.State == pipeline.StateBlocked || o.State == pipeline.StateWaiting {
+			return nil, fmt.Errorf("%s on the changed base: %w", id, &BuildError{o})
+		}
+		if built := o.Result(); built != nil {
+			if err := s.putBuilt(ctx, built, nil); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return outcomes, nil
 }
 
 // Verify installs the published set into a fresh root. A proof that does not hold is an error.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"reqpm/internal/builder"
 	"reqpm/internal/crates"
 	"reqpm/internal/engine"
@@ -215,9 +217,19 @@ func keysOf(steps []store.Step, target string) (map[plan.ID]string, error) {
 // infrastructure tells errors of the machine and the network from those of a project or a package.
 func infrastructure(err error) bool {
 	if be, ok := errors.AsType[*BuildError](err); ok {
-		return be.Outcome.Why == "infrastructure" || be.Outcome.Why == "disk-full"
+		return be.Outcome != nil && (be.Outcome.Why == "infrastructure" || be.Outcome.Why == "disk-full")
 	}
 	be, ok := errors.AsType[*builder.BuildError](err)
 	return ok && be.Cause == builder.CauseInfra || errors.Is(err, index.ErrUnavailable) || errors.Is(err, crates.ErrUnavailable) ||
-		errors.Is(err, source.ErrNetwork) || errors.Is(err, pipeline.ErrDiskFull)
+		errors.Is(err, source.ErrNetwork) || errors.Is(err, pipeline.ErrDiskFull) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, errBlobs) || machine(err)
+}
+
+// machine tells errors of the system that no package can make: no room, a disk that fails, too much of something open.
+func machine(err error) bool {
+	for _, e := range []error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.ESTALE, unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }

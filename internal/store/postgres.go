@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,15 @@ var postgresDialect = &dialect{
 		return db, nil
 	},
 	begin: "SELECT pg_advisory_xact_lock(" + writeLock + ")",
+	away: func(err error) bool {
+		e, ok := errors.AsType[*pgconn.PgError](err)
+		if !ok {
+			_, connecting := errors.AsType[*pgconn.ConnectError](err)
+			return connecting || goneConn(err) || pgconn.SafeToRetry(err)
+		}
+		// Lost connections, no room or memory, an operator's doing (a restart), the system: PostgreSQL's appendix A.
+		return slices.Contains([]string{"08", "53", "57", "58"}, e.Code[:min(2, len(e.Code))])
+	},
 	conflict: func(err error) error {
 		e, ok := errors.AsType[*pgconn.PgError](err)
 		if !ok {
@@ -47,8 +57,8 @@ func isPostgres(address string) bool {
 	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")
 }
 
-// shown is a database's address without its password.
-func shown(address string) string {
+// Shown is a database's address without its password.
+func Shown(address string) string {
 	if u, err := url.Parse(address); err == nil && isPostgres(address) {
 		u.RawQuery = "" // may have a password too
 		return u.Redacted()

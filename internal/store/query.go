@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +27,21 @@ func (q Queries) fail(what string, err error) error {
 	case known != nil:
 		return fmt.Errorf("%s: %w", what, known)
 	}
+	if q.dialect.away(err) {
+		err = unavailableError{err}
+	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// unavailableError is a driver's error that is ErrUnavailable too, and says what the driver's says.
+type unavailableError struct{ error }
+
+func (e unavailableError) Unwrap() []error { return []error{ErrUnavailable, e.error} }
+
+// goneConn tells whether a connection was lost, which database/sql says alike for all drivers.
+func goneConn(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // clean makes texts what both databases take: UTF-8 without NUL. Causes and messages come from the logs of

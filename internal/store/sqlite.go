@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"net/url"
@@ -10,6 +11,9 @@ import (
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 )
+
+// busyTimeout is how long a writer waits for another one, in milliseconds.
+const busyTimeout = "PRAGMA busy_timeout = 10000"
 
 var sqliteDialect = &dialect{
 	name:  "SQLite",
@@ -31,6 +35,32 @@ var sqliteDialect = &dialect{
 		db.SetMaxOpenConns(4)
 		db.SetMaxIdleConns(4)
 		return db, nil
+	},
+	away: func(err error) bool {
+		e, ok := errors.AsType[*sqlite.Error](err)
+		if !ok {
+			return goneConn(err)
+		}
+		switch e.Code() & 0xff { // without what an extended code says besides
+		case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_IOERR, lib.SQLITE_FULL, lib.SQLITE_CANTOPEN, lib.SQLITE_READONLY, lib.SQLITE_PROTOCOL:
+			return true
+		}
+		return false
+	},
+	writable: func(ctx context.Context, conn *sql.Conn) (err error) {
+		// Not as patient as a writer: who asks wants to know how things are now.
+		if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 2000"); err != nil {
+			return err
+		}
+		defer func() {
+			_, again := conn.ExecContext(context.WithoutCancel(ctx), busyTimeout)
+			err = errors.Join(err, again)
+		}()
+		if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
+		_, err = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return err
 	},
 	conflict: func(err error) error {
 		e, ok := errors.AsType[*sqlite.Error](err)

@@ -35,6 +35,8 @@ var (
 	ErrInUse     = errors.New("another server uses this database")
 	ErrCursor    = errors.New("not a cursor of this list")
 	ErrSort      = errors.New("this list cannot be sorted by that")
+	// ErrUnavailable: the database is gone, locked by somebody, or full. The same may work later.
+	ErrUnavailable = errors.New("the database does not answer as it should")
 )
 
 // Config says which database, and as what it is opened.
@@ -81,8 +83,11 @@ type dialect struct {
 	words    *strings.Replacer // of migrations
 	open     func(url string) (*sql.DB, error)
 	conflict func(error) error // the error of this package that a driver's error is, or nil
+	away     func(error) bool  // whether a driver's error is that the database is away, not that of a statement
 	// begin makes the writer of a transaction the only one.
 	begin string
+	// writable is an error when nothing can be written for now; nil: who answers can be written.
+	writable func(ctx context.Context, conn *sql.Conn) error
 }
 
 // Open opens a database, and brings its schema forward: ErrNewer when this program is too old for
@@ -94,7 +99,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		d, s.path = sqliteDialect, strings.TrimPrefix(cfg.URL, "sqlite:")
 	}
 	fail := func(err error) (*Store, error) {
-		return nil, errors.Join(fmt.Errorf("open the database %s: %w", shown(cfg.URL), err), s.Close())
+		return nil, errors.Join(fmt.Errorf("open the database %s: %w", Shown(cfg.URL), err), s.Close())
 	}
 	migrating := true
 	if s.path != "" {
@@ -142,13 +147,30 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Ping is nil when the database answers.
+// Ping is nil when the database answers, and lets this process write.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.db.PingContext(ctx); err != nil {
-		return fmt.Errorf("ask the database: %w", err)
+		return s.fail("ask the database", err)
+	}
+	if s.dialect.writable == nil {
+		return nil
+	}
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return s.fail("ask the database", err)
+	}
+	defer func() { _ = conn.Close() }() // gives it back
+	if err := s.dialect.writable(ctx, conn); err != nil {
+		return s.fail("ask the database whether it can be written", err)
 	}
 	return nil
 }
+
+// IsFile tells whether an address is that of an SQLite file.
+func IsFile(address string) bool { return !isPostgres(address) }
+
+// Local tells whether a server has the database for itself: an SQLite file. Whoever was its server before is gone.
+func (s *Store) Local() bool { return s.path != "" }
 
 // Name is "SQLite" or "PostgreSQL".
 func (q Queries) Name() string { return q.dialect.name }
@@ -159,19 +181,19 @@ func (q Queries) Name() string { return q.dialect.name }
 func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin a transaction: %w", err)
+		return s.fail("begin a transaction", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to roll back
 	if s.dialect.begin != "" {
 		if _, err := tx.ExecContext(ctx, s.dialect.begin); err != nil {
-			return fmt.Errorf("begin a transaction: %w", err)
+			return s.fail("begin a transaction", err)
 		}
 	}
 	if err := fn(&Tx{Queries{db: tx, dialect: s.dialect}}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return s.fail("commit", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

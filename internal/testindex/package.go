@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -66,6 +68,22 @@ const (
 
 //go:embed backend.py
 var backend []byte
+
+// Hooks is what the build backend of a package's source tree answers.
+type Hooks struct {
+	Stem     string   `json:"stem"`
+	Requires []string `json:"hook_requires"`
+	Fault    Fault    `json:"fault"`
+}
+
+// ReadHooks finds the answers in an unpacked tree: for builders that run nothing.
+func ReadHooks(tree string) (h Hooks, err error) {
+	text, err := os.ReadFile(filepath.Join(tree, "_build", "package.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &h)
+	}
+	return h, err
+}
 
 // Stem is the name in file names.
 func (p Package) Stem() string {

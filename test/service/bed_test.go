@@ -12,13 +12,16 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"reqpm/internal/builder/chroot"
 	"reqpm/internal/cli"
+	"reqpm/internal/store"
 	"reqpm/internal/store/storetest"
 	"reqpm/internal/testindex"
 )
@@ -31,11 +34,34 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beReqpm) != "" {
 		os.Unsetenv(beReqpm)
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := cli.Execute(ctx, "test", os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		code := 0
+		if os.Getenv(quickDir) != "" {
+			code = cli.ExecuteWith(ctx, newQuick, "test", os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		} else {
+			code = cli.Execute(ctx, "test", os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		}
 		stop()
 		os.Exit(code)
 	}
-	os.Exit(storetest.Run(m))
+	code := storetest.Run(m)
+	if quickly.dir != "" {
+		os.RemoveAll(quickly.dir)
+	}
+	os.Exit(code)
+}
+
+// quickly is the folder of what the quick builder has made, for all tests.
+var quickly struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func quickMade(t *testing.T) string {
+	t.Helper()
+	quickly.once.Do(func() { quickly.dir, quickly.err = os.MkdirTemp("", "reqpm-quick-") })
+	must(t, quickly.err)
+	return quickly.dir
 }
 
 // need skips where a real build cannot run.
@@ -47,7 +73,21 @@ func need(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: build roots are mounted")
 	}
-	for _, tool := range []string{"git", "rpm", "rpmbuild", "rpmsign", "gpg", "dnf", "createrepo_c", "bwrap", "/usr/bin/python3"} {
+	needTools(t, "bwrap")
+}
+
+// needQuick skips where what the quick builder needs is missing.
+func needQuick(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts and kills processes")
+	}
+	needTools(t)
+}
+
+func needTools(t *testing.T, more ...string) {
+	t.Helper()
+	for _, tool := range append(more, "git", "rpm", "rpmbuild", "rpmsign", "gpg", "dnf", "createrepo_c", "/usr/bin/python3") {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("needs %s", tool)
 		}
@@ -60,6 +100,8 @@ type bed struct {
 	dir, database string
 	index         *testindex.Server
 	url, token    string
+	quick         string       // folder of the quick builder, where that is to be the processes'
+	store         *store.Store // the database, beside the processes; nil: the test asks by HTTP only
 }
 
 var packages = []testindex.Package{
@@ -79,17 +121,23 @@ func newBed(t *testing.T, database string) *bed {
 	b.index, err = testindex.Start(packages...)
 	must(t, err)
 	t.Cleanup(b.index.Close)
-	project := filepath.Join(dir, "project")
-	for _, d := range []string{project, filepath.Join(dir, "tmp"), filepath.Join(dir, "home")} {
+	for _, d := range []string{filepath.Join(dir, "tmp"), filepath.Join(dir, "home")} {
 		must(t, os.MkdirAll(d, 0o755))
 	}
-	must(t, os.WriteFile(filepath.Join(project, "requirements.txt"), []byte("core>=3\n"), 0o644))
+	makeRepository(t, filepath.Join(dir, "project"), "core>=3\n")
+	return b
+}
+
+// makeRepository makes a Git repository of a project with these requirements.
+func makeRepository(t *testing.T, dir, requirements string) {
+	t.Helper()
+	must(t, os.MkdirAll(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte(requirements), 0o644))
 	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."}, {"-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-q", "-m", "The project"}} {
-		if out, err := exec.Command("git", append([]string{"-C", project}, args...)...).CombinedOutput(); err != nil {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 	}
-	return b
 }
 
 func must(t *testing.T, err error) {
@@ -101,10 +149,16 @@ func must(t *testing.T, err error) {
 
 // command is the program with the bed's state and database.
 func (b *bed) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", append(args, "--state", filepath.Join(b.dir, "state"), "--database", b.database)...)
+	if !slices.Contains(args, "--state") {
+		args = append(args, "--state", filepath.Join(b.dir, "state"))
+	}
+	cmd := exec.Command("/proc/self/exe", append(args, "--database", b.database)...)
 	cmd.Dir = b.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(b.dir, "home"), "TMPDIR=" + filepath.Join(b.dir, "tmp"), beReqpm + "=1",
 		"PIP_CONFIG_FILE=" + os.DevNull, "PIP_INDEX_URL=" + b.index.URL, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", "GIT_CONFIG_NOSYSTEM=1"}
+	if b.quick != "" {
+		cmd.Env = append(cmd.Env, quickDir+"="+b.quick)
+	}
 	return cmd
 }
 
