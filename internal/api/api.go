@@ -88,6 +88,7 @@ func New(cfg Config) *API {
 	a.pushHookOperations()
 	a.streams()
 	a.withoutNull()
+	a.mux.HandleFunc("GET "+Prefix+"/docs", a.docs())
 	return a
 }
 

@@ -69,11 +69,14 @@ func (a *API) buildOperations() {
 
 type listBuildsInput struct {
 	Page
-	Project string `query:"project" maxLength:"64" doc:"id or name"`
-	Run     int64  `query:"run" minimum:"0"`
-	State   string `query:"state" maxLength:"80" pattern:"^((waiting|ready|running|succeeded|failed|blocked|cancelled)(,(waiting|ready|running|succeeded|failed|blocked|cancelled))*)?$" doc:"several by comma"`
-	Target  string `query:"target" maxLength:"64"`
-	Package string `query:"package" maxLength:"300" doc:"NAME==VERSION, or NAME for every version"`
+	Project string    `query:"project" maxLength:"64" doc:"id or name"`
+	Run     int64     `query:"run" minimum:"0"`
+	State   string    `query:"state" maxLength:"80" pattern:"^((waiting|ready|running|succeeded|failed|blocked|cancelled)(,(waiting|ready|running|succeeded|failed|blocked|cancelled))*)?$" doc:"several by comma"`
+	Target  string    `query:"target" maxLength:"64"`
+	Worker  int64     `query:"worker" minimum:"0" doc:"id of the worker that has it, or had it last"`
+	After   time.Time `query:"after" doc:"ended at this time or later"`
+	Before  time.Time `query:"before" doc:"ended before this time"`
+	Package string    `query:"package" maxLength:"300" doc:"NAME==VERSION, or NAME for every version"`
 }
 
 func (a *API) listBuilds(ctx context.Context, in *listBuildsInput) (*listOf[Build], error) {
@@ -81,7 +84,7 @@ func (a *API) listBuilds(ctx context.Context, in *listBuildsInput) (*listOf[Buil
 	if err != nil {
 		return nil, err
 	}
-	filter := store.StepFilter{Project: project, Projects: a.visible(ctx, project), Run: in.Run, Kinds: []store.Kind{store.Build}, States: states[store.StepState](in.State), Target: in.Target, Package: in.Package}
+	filter := store.StepFilter{Project: project, Projects: a.visible(ctx, project), Run: in.Run, Kinds: []store.Kind{store.Build}, States: states[store.StepState](in.State), Target: in.Target, Package: in.Package, Worker: in.Worker, FinishedAfter: in.After, FinishedBefore: in.Before}
 	part, err := a.cfg.Store.Steps(ctx, filter, in.store())
 	if err != nil {
 		return nil, err

@@ -75,9 +75,12 @@ func (a *API) runOperations() {
 
 type listRunsInput struct {
 	Page
-	Project string `query:"project" maxLength:"64" doc:"id or name"`
-	Number  int64  `query:"number" minimum:"0" doc:"of the run within its project"`
-	State   string `query:"state" maxLength:"80" pattern:"^((queued|running|succeeded|failed|cancelled)(,(queued|running|succeeded|failed|cancelled))*)?$" doc:"several by comma"`
+	Project string    `query:"project" maxLength:"64" doc:"id or name"`
+	Ref     string    `query:"ref" maxLength:"255"`
+	After   time.Time `query:"after" doc:"created at this time or later"`
+	Before  time.Time `query:"before" doc:"created before this time"`
+	Number  int64     `query:"number" minimum:"0" doc:"of the run within its project"`
+	State   string    `query:"state" maxLength:"80" pattern:"^((queued|running|succeeded|failed|cancelled)(,(queued|running|succeeded|failed|cancelled))*)?$" doc:"several by comma"`
 }
 
 // maybeProject is 0 where no project is named.
@@ -97,7 +100,7 @@ func (a *API) listRuns(ctx context.Context, in *listRunsInput) (*listOf[Run], er
 	if err != nil {
 		return nil, err
 	}
-	filter := store.RunFilter{Project: project, Projects: a.visible(ctx, project), Number: in.Number, States: states[store.RunState](in.State)}
+	filter := store.RunFilter{Project: project, Projects: a.visible(ctx, project), Ref: in.Ref, CreatedAfter: in.After, CreatedBefore: in.Before, Number: in.Number, States: states[store.RunState](in.State)}
 	part, err := a.cfg.Store.Runs(ctx, filter, in.store())
 	if err != nil {
 		return nil, err

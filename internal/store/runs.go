@@ -114,6 +114,8 @@ type RunFilter struct {
 	Projects       []int64 // one of these
 	Number         int64   // within its project
 	States         []RunState
+	Ref            string
+	CreatedAfter   time.Time
 	CreatedBefore  time.Time
 	FinishedBefore time.Time // ended runs only
 }
@@ -129,6 +131,12 @@ func (q Queries) Runs(ctx context.Context, f RunFilter, p Page) (Part[Run], erro
 		w.add("number = ?", f.Number)
 	}
 	in(&w, "state", texts(f.States))
+	if f.Ref != "" {
+		w.add("ref = ?", f.Ref)
+	}
+	if !f.CreatedAfter.IsZero() {
+		w.add("created >= ?", millis(f.CreatedAfter))
+	}
 	if !f.CreatedBefore.IsZero() {
 		w.add("created < ?", millis(f.CreatedBefore))
 	}

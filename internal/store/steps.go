@@ -134,6 +134,8 @@ type StepFilter struct {
 	Target       string
 	Package      string // NAME==VERSION, or NAME for every version
 	Worker       int64
+	// Finished between; steps that have not ended are then none.
+	FinishedAfter, FinishedBefore time.Time
 }
 
 // Steps lists steps, builds with Kinds {Build}; sorted by id or package, and with one run also by
@@ -154,6 +156,12 @@ func (q Queries) Steps(ctx context.Context, f StepFilter, p Page) (Part[Step], e
 	}
 	if f.Worker != 0 {
 		w.add("s.worker = ?", f.Worker)
+	}
+	if !f.FinishedAfter.IsZero() {
+		w.add("s.finished >= ?", millis(f.FinishedAfter))
+	}
+	if !f.FinishedBefore.IsZero() {
+		w.add("s.finished > 0 AND s.finished < ?", millis(f.FinishedBefore))
 	}
 	if f.Package != "" {
 		w.addPackage(f.Package)
