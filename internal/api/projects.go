@@ -34,6 +34,9 @@ type Project struct {
 func projectView(p store.Project) Project {
 	v := Project{ID: p.ID, Name: p.Name, GitURL: source.Redacted(p.GitURL), Ref: p.Ref, RequirementFiles: p.RequirementFiles, Targets: p.Targets,
 		Sync: p.Sync, LastCommit: p.LastCommit, Created: p.Created, Updated: p.Updated}
+	if v.RequirementFiles == nil {
+		v.RequirementFiles = []string{} // answers have no null
+	}
 	_ = json.Unmarshal(p.Settings, &v.Settings) // what was checked when it was written
 	return v
 }
