@@ -43,7 +43,7 @@ libffi-dev zlib1g-dev libssl-dev libyaml-dev""".split()
 
 # More of what EL has for packages in other languages, where ELDISTRO_NATIVE is set: tests do without.
 if os.environ.get("ELDISTRO_NATIVE"):
-    SEEDS += "cmake ninja-build rustc-web cargo-web libjpeg62-turbo-dev libpq-dev libzmq3-dev".split()
+    SEEDS += "cmake ninja-build patchelf rustc-web cargo-web libjpeg62-turbo-dev libpq-dev libzmq3-dev".split()
 
 # Never followed: maintainer tools, scripting languages, things only scripts or people need.
 LEFT_OUT = set("""perl perl-base dpkg dpkg-dev debconf debconf-2.0 init-system-helpers lsb-base passwd login base-files
@@ -95,6 +95,9 @@ EXTRA = {
     # Debian takes it out of the package's own metadata; EL's generator writes it.
     "python3-jinja2": ["Requires: python3.11dist(markupsafe) >= 2"],
 }
+# What Debian's packages depend on and EL's do not: with a wheel older than setuptools likes in every build root,
+# packages find another wheel.bdist_wheel than on EL.
+NOT_NEEDED = {"python3-pip": {"python3-wheel"}}
 PYTHON_PACKAGES = ("python3-pip", "python3-setuptools", "python3-wheel", "python3-packaging", "python3-jinja2", "python3-markupsafe", "python3-six")
 PYTHON_NAMES = ("3", "3.11")
 
@@ -379,7 +382,7 @@ def build_group(rpm, debs, found, paths):
     for deb in debs:
         for group in alternatives(found[deb]):
             names = [NAMES.get(alt, alt) for alt in group if alt in found]
-            if names and rpm not in names:
+            if names and rpm not in names and names[0] not in NOT_NEEDED.get(deb, ()):
                 tags.add(f"Requires: {names[0]}")
     if rpm in PYTHON_PACKAGES:
         tags |= {"Requires: python(abi) = 3.11"} | set(dist_provides(stage))
