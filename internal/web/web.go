@@ -16,6 +16,7 @@ import (
 	"reqpm/internal/auth"
 	"reqpm/internal/repo"
 	"reqpm/internal/store"
+	"reqpm/internal/web/pages"
 )
 
 // Config is what the handler serves. All fields must be set.
@@ -169,21 +170,7 @@ func (h handler) repoFile(w http.ResponseWriter, r *http.Request) {
 		text(w, http.StatusNotFound, "nothing is published there")
 		return
 	}
-	base := Address(r) + "/repos/" + project + "/" + channel + "/" + target
+	base := pages.Address(r) + "/repos/" + project + "/" + channel + "/" + target
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprint(w, repo.RepoFile("reqpm-"+project, "ReqPM "+project+" for "+target, base))
-}
-
-var hostName = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]{1,5})?$|^\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?$`)
-
-// Address is how the client reached the server: scheme and host.
-func Address(r *http.Request) string {
-	scheme, host := "http", r.Host
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	if !hostName.MatchString(host) {
-		host = "localhost"
-	}
-	return scheme + "://" + host
 }

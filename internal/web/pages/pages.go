@@ -69,6 +69,7 @@ func New(cfg Config) *Pages {
 	p.logPages()
 	p.buildPages()
 	p.comparePages()
+	p.projectPages()
 	return p
 }
 

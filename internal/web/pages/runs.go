@@ -101,7 +101,7 @@ type failure struct {
 func (f failure) Title() string {
 	if f.Step.Kind == store.Build {
 		name, version := splitPackage(f.Step.Package)
-		return strings.TrimSpace(name + " " + version)
+		return plain(strings.TrimSpace(name + " " + version))
 	}
 	return string(f.Step.Kind)
 }

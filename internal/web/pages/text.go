@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -123,9 +124,38 @@ func splitPackage(pkg string) (name, version string) {
 	return name, version
 }
 
+// ansi are the sequences that move or colour a terminal.
+var ansi = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?|.)?")
+
+// plain is a text of somebody else's with nothing in it that would change how the rest is shown: no sequences for
+// terminals, no control characters, and marks that turn the direction of writing in words.
+func plain(text string) string {
+	if !strings.ContainsFunc(text, turns) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range ansi.ReplaceAllString(text, "") {
+		switch {
+		case !turns(r):
+			b.WriteRune(r)
+		case r > ' ' && r != 0x7f:
+			fmt.Fprintf(&b, "[U+%04X]", r)
+		default:
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// turns says whether a character changes how others are shown.
+func turns(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x61c || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff
+}
+
 // firstLine is the beginning of a longer text, at most n runes.
 func firstLine(text string, n int) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text = plain(text)
 	if runes := []rune(text); len(runes) > n {
 		return string(runes[:n-1]) + "…"
 	}

@@ -6,6 +6,7 @@
 //   data-key         on anything: the key, or two, that press it                data-key-name: its name in the help
 //   data-row         on a row: j and k go from one to the next                  data-failure: f goes from one to the next
 //   data-copy        on a button: the text that it copies
+//   data-follow      on what grows: it stays at its end until somebody scrolls up
 //   data-ago, data-since: moments, in milliseconds, that are counted on
 (function () {
   'use strict';
@@ -62,8 +63,9 @@
     for (const [id, html] of Object.entries(fragments || {})) {
       const old = document.getElementById(id), now = parse(html);
       if (!old || !now) continue;
-      const before = old.dataset.state;
+      const before = old.dataset.state, ends = $$('[data-follow]').filter(x => x.scrollHeight - x.scrollTop - x.clientHeight < 30);
       morph(old, now);
+      ends.forEach(bottom);
       if (old.dataset.state !== undefined && before !== old.dataset.state) flash(old);
     }
     const tab = $('#tab');
@@ -73,6 +75,8 @@
     tick();
     document.dispatchEvent(new CustomEvent('parts', { detail: Object.keys(fragments || {}) }));
   }
+  // What follows stays at its end, unless somebody has gone up to read.
+  function bottom(e) { e.scrollTop = e.scrollHeight; }
   function flash(e) {
     e.classList.remove('changed');
     void e.offsetWidth; // so that it begins again
@@ -283,5 +287,6 @@
 
   window.reqpm = { apply, toast, refresh, flash, clock };
   tick();
+  $$('[data-follow]').forEach(bottom);
   connect();
 })();
