@@ -70,6 +70,7 @@ func New(cfg Config) *Pages {
 	p.buildPages()
 	p.comparePages()
 	p.projectPages()
+	p.newProjectPages()
 	return p
 }
 

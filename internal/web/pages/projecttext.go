@@ -98,3 +98,44 @@ func isCurrent(rows []repositoryRow, s store.Snapshot) bool {
 	}
 	return false
 }
+
+func refreshPath(f projectForm) string {
+	if f.New {
+		return "/projects/new"
+	}
+	return f.Action
+}
+
+func sourceHelp(f projectForm) string {
+	if len(f.Refs) == 0 {
+		return ""
+	}
+	return f.reachedText()
+}
+
+func refHelp(f projectForm) string {
+	if f.Commit == "" {
+		return ""
+	}
+	return "Now at " + short(f.Commit) + "."
+}
+
+func filesText(f projectForm) string {
+	if len(f.Found) == 0 {
+		return ""
+	}
+	files, lines := f.requirements()
+	return fmt.Sprintf("%d of %d selected, %s", files, len(f.Found), plural(lines, "requirement"))
+}
+
+func filesNone(f projectForm) string {
+	if f.Commit == "" {
+		return "No address yet"
+	}
+	return "No requirement file found"
+}
+
+func readyText(f projectForm) string {
+	files, lines := f.requirements()
+	return fmt.Sprintf("%s in %s at %s", plural(lines, "requirement"), plural(files, "file"), short(f.Commit))
+}
