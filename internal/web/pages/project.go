@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -352,7 +351,7 @@ func (q *request) repositories() ([]repositoryRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		row.Install = installText(row.Address, q.project.Name, name)
+		row.Install = installText(row.Address, name)
 		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(a, b repositoryRow) int { return strings.Compare(a.Repository.Target, b.Repository.Target) })
@@ -370,9 +369,13 @@ func (q *request) setName(s store.Snapshot) (string, error) {
 	return published.SetName, nil
 }
 
-// installText is what somebody runs on a machine.
-func installText(address, project, set string) string {
-	return fmt.Sprintf("dnf config-manager --add-repo \\\n  %s\ndnf install %s", address, cmp.Or(set, "'*'  # whatever is wanted of "+project))
+// installText is what somebody runs on a machine; where the package of the whole set is not known, what adds the repository.
+func installText(address, set string) string {
+	text := "dnf config-manager --add-repo \\\n  " + address
+	if set != "" {
+		text += "\ndnf install " + set
+	}
+	return text
 }
 
 func (p *Pages) projectRepository(q *request) (view, error) {
