@@ -18,7 +18,7 @@ type Span struct {
 
 // Line is a line of a log to be shown.
 type Line struct {
-	Kind  string // "dim": what a shell says that it runs; "head": where a script begins; "": all else
+	Kind  string // "dim": what a shell says that it runs; "exec": where a script begins; "": all else
 	Spans []Span
 }
 
@@ -46,7 +46,7 @@ func Render(line []byte) Line {
 	var l Line
 	switch {
 	case bytes.HasPrefix(line, []byte("Executing(%")):
-		l.Kind = "head"
+		l.Kind = "exec"
 	case bytes.HasPrefix(line, []byte("+ ")), bytes.HasPrefix(line, []byte("++ ")), bytes.HasPrefix(line, []byte("==> ")):
 		l.Kind = "dim"
 	}

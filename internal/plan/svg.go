@@ -193,7 +193,7 @@ func (d *drawing) waves() {
 			}
 		}
 		word := "Wave"
-		if g.plan.requirements {
+		if g.plan.requirements || d.look != nil {
 			word = "Level"
 		}
 		d.printf(`<text class="wave" transform="translate(%s -22) scale(%s)">%s %d <tspan class="dim">· %d</tspan></text><path class="rule" d="M%s -11.5H%s"/>`+"\n",

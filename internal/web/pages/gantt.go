@@ -133,12 +133,24 @@ func cutName(name string, n int) string {
 
 // visibleName is a name without what changes how others are read.
 func visibleName(name string) string {
+	return strings.Map(visibleRune, name)
+}
+
+func visibleRune(r rune) rune {
+	if r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff {
+		return '\ufffd'
+	}
+	return r
+}
+
+// visibleText is visibleName for a page as a whole, wherever in it a text from outside stands.
+func visibleText(html string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff {
-			return '\ufffd'
+		if r == '\n' || r == '\t' || r == '\r' {
+			return r
 		}
-		return r
-	}, name)
+		return visibleRune(r)
+	}, html)
 }
 
 func ganttLabelText(t runview.Timeline) string {

@@ -79,7 +79,7 @@ func live(id string) templ.Component {
 		if err := children.Render(ctx, &part); err != nil {
 			return err
 		}
-		all.html[id] = part.String()
+		all.html[id] = visibleText(part.String())
 		all.ids = append(all.ids, id)
 		_, err := io.WriteString(w, mark(id))
 		return err
@@ -184,7 +184,7 @@ func (q *request) whole(status int, v view) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	q.w.WriteHeader(status)
-	_, _ = q.w.Write(out.Bytes()) // to somebody who may have gone
+	_, _ = io.WriteString(q.w, visibleText(out.String())) // to somebody who may have gone
 }
 
 // feed sends what changes to one open page.

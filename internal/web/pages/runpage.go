@@ -310,8 +310,8 @@ func (q *request) lock(run int64, target string) (*lockfile.Target, error) {
 		return nil, err
 	}
 	file, err := lockfile.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("the lock %s: %w", name, err)
+	if err != nil { // the page says what else is known
+		q.p.cfg.Log.Warn("a lock cannot be read", "lock", name, "error", err)
 	}
 	lock := file.Target(target)
 	if lock == nil {

@@ -167,9 +167,9 @@ func restOf(cause string) string {
 	return strings.TrimSpace(rest)
 }
 
-// fixes says what a fix does: ". Fixes 3 builds and frees 9."
+// fixes says what a fix does: " Fixes 3 builds and frees 9."
 func fixes(c causeData) string {
-	text := ". Fixes " + plural(len(c.Fix.Steps), "build")
+	text := " Fixes " + plural(len(c.Fix.Steps), "build")
 	if c.Fix.Frees > 0 {
 		text += fmt.Sprintf(" and frees %d", c.Fix.Frees)
 	}
