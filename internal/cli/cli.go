@@ -100,7 +100,7 @@ order, and publishes a signed dnf repository that provably installs.
 	flags.BoolVarP(&a.global.verbose, "verbose", "v", false, "say more about what is done")
 	cmd.AddCommand(
 		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newOutdatedCommand(), a.newSpecCommand(),
-		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(), a.newServeCommand(), a.newWorkerCommand(), a.newTokenCommand(),
+		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(), a.newServeCommand(), a.newBackupCommand(), a.newRestoreCommand(), a.newDatabaseCommand(), a.newWorkerCommand(), a.newTokenCommand(),
 		a.newLoginCommand(), a.newLogoutCommand(), a.newProjectCommand(), a.newRunCommand(), a.newLogsCommand(), a.newArtifactsCommand(), a.newQueueCommand(), a.newWorkersCommand(),
 	)
 	for _, sub := range cmd.Commands() {

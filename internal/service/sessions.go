@@ -83,7 +83,9 @@ func (e *events) listen(name string, f func(pipeline.Event)) (stop func()) {
 func lockBlob(s Subject) string { return LockBlob(s.Run, s.Target) }
 
 // LockBlob names the lock of a run on a target among the blobs.
-func LockBlob(run int64, target string) string { return fmt.Sprintf("runs/%d/%s/reqpm.lock", run, target) }
+func LockBlob(run int64, target string) string {
+	return fmt.Sprintf("runs/%d/%s/reqpm.lock", run, target)
+}
 
 // planned gives the session of a subject with its plan made: the one that is open, or a new one that
 // follows the lock of the run. Release it.

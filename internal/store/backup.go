@@ -49,10 +49,14 @@ var tables = []string{
 	"push_hooks", "push_deliveries",
 }
 
-// CopyTo copies everything to another store, which must be empty (ErrConflict): from SQLite to
-// PostgreSQL, or back. Nothing should be written here meanwhile: stop the server first.
+// CopyTo copies everything, as it is at one moment, to another store, which must be empty (ErrConflict): from SQLite
+// to PostgreSQL, or back. What is written here later is not in the copy: to move, stop the server first.
 func (s *Store) CopyTo(ctx context.Context, to *Store) error {
-	from, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	options := &sql.TxOptions{ReadOnly: true}
+	if s.dialect == postgresDialect {
+		options.Isolation = sql.LevelRepeatableRead // all of one moment, as SQLite has it anyhow
+	}
+	from, err := s.db.BeginTx(ctx, options)
 	if err != nil {
 		return fmt.Errorf("copy the database: %w", err)
 	}
