@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
+	"reqpm/internal/notify"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 )
@@ -36,6 +38,7 @@ type Config struct {
 	Store    *store.Store
 	Auth     *auth.Auth
 	Vault    *auth.Vault // seals what must not be read in the database
+	Notify   *notify.Notifier
 	Blobs    blob.Store
 	Logs     *blob.Logs
 	Projects service.Projects
@@ -86,6 +89,7 @@ func New(cfg Config) *API {
 	a.systemOperations()
 	a.scheduleOperations()
 	a.pushHookOperations()
+	a.channelOperations()
 	a.streams()
 	a.withoutNull()
 	a.mux.HandleFunc("GET "+Prefix+"/docs", a.docs())
@@ -228,10 +232,14 @@ type operation struct {
 	status                    int    // 0: 200
 	tag                       string // of the document
 	errors                    []int
-	sorts                     []string // what a list can be sorted by, beside id
-	unkeyed                   bool     // a POST that may be sent twice: it takes no Idempotency-Key
-	secret                    bool     // its answer is shown once, and must not be kept
+	sorts                     []string      // what a list can be sorted by, beside id
+	unkeyed                   bool          // a POST that may be sent twice: it takes no Idempotency-Key
+	params                    []*huma.Param // of the document, beside those of the input
+	secret                    bool          // its answer is shown once, and must not be kept
 }
+
+// pathID is the key of the context's value that has the {id} of the address.
+type pathID struct{}
 
 // register adds an operation. Before anything of a request is looked at, it is asked whether who makes it has the
 // operation's role, in the project that it is about.
@@ -246,11 +254,11 @@ func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I
 			a.refuse(ctx, err)
 			return
 		}
-		next(ctx)
+		next(huma.WithValue(ctx, pathID{}, ctx.Param("id")))
 	}
 	document := huma.Operation{
 		Method: op.method, Path: Prefix + op.path, OperationID: op.id, Summary: op.summary, DefaultStatus: op.status, Tags: []string{op.tag}, Errors: op.errors,
-		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Description: "Role: " + op.role.String() + ".", Middlewares: huma.Middlewares{may},
+		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Description: "Role: " + op.role.String() + ".", Middlewares: huma.Middlewares{may}, Parameters: slices.Clone(op.params),
 	}
 	if op.role == auth.None {
 		document.Security = append(document.Security, map[string][]string{}) // none at all

@@ -18,6 +18,7 @@ import (
 	"reqpm/internal/api"
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
+	"reqpm/internal/notify"
 	"reqpm/internal/service"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
@@ -83,7 +84,7 @@ func newBed(t *testing.T, url string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Version: "test", Events: events})
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Version: "test", Events: events})
 	return b
 }
 

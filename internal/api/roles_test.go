@@ -37,24 +37,40 @@ var routes = map[string]entry{
 	"DELETE /me/sessions":           {auth.None, self},
 	"DELETE /me/sessions/{session}": {auth.None, self},
 
-	"GET /projects":                        {auth.Viewer, many},
-	"POST /projects":                       {auth.Maintainer, server},
-	"GET /projects/{id}":                   {auth.Viewer, project},
-	"PATCH /projects/{id}":                 {auth.Maintainer, project},
-	"DELETE /projects/{id}":                {auth.Maintainer, project},
-	"POST /projects/{id}/runs":             {auth.Builder, project},
-	"GET /projects/{id}/log":               {auth.Viewer, project},
-	"GET /projects/{id}/repositories":      {auth.Viewer, project},
-	"GET /projects/{id}/members":           {auth.Maintainer, project},
-	"PUT /projects/{id}/members/{user}":    {auth.Maintainer, project},
-	"DELETE /projects/{id}/members/{user}": {auth.Maintainer, project},
-	"GET /discover":                        {auth.Builder, server},
-	"GET /projects/{id}/hook":              {auth.Maintainer, project},
-	"PUT /projects/{id}/hook":              {auth.Maintainer, project},
-	"DELETE /projects/{id}/hook":           {auth.Maintainer, project},
-	"POST /projects/{id}/hook/secret":      {auth.Maintainer, project},
-	"GET /projects/{id}/hook/deliveries":   {auth.Maintainer, project},
-	"POST /hooks/{project}":                {auth.None, server}, // the hook's secret says who it is
+	"GET /projects":                                           {auth.Viewer, many},
+	"POST /projects":                                          {auth.Maintainer, server},
+	"GET /projects/{id}":                                      {auth.Viewer, project},
+	"PATCH /projects/{id}":                                    {auth.Maintainer, project},
+	"DELETE /projects/{id}":                                   {auth.Maintainer, project},
+	"POST /projects/{id}/runs":                                {auth.Builder, project},
+	"GET /projects/{id}/log":                                  {auth.Viewer, project},
+	"GET /projects/{id}/repositories":                         {auth.Viewer, project},
+	"GET /projects/{id}/members":                              {auth.Maintainer, project},
+	"PUT /projects/{id}/members/{user}":                       {auth.Maintainer, project},
+	"DELETE /projects/{id}/members/{user}":                    {auth.Maintainer, project},
+	"GET /discover":                                           {auth.Builder, server},
+	"GET /projects/{id}/hook":                                 {auth.Maintainer, project},
+	"PUT /projects/{id}/hook":                                 {auth.Maintainer, project},
+	"DELETE /projects/{id}/hook":                              {auth.Maintainer, project},
+	"POST /projects/{id}/hook/secret":                         {auth.Maintainer, project},
+	"GET /projects/{id}/hook/deliveries":                      {auth.Maintainer, project},
+	"GET /projects/{id}/channels":                             {auth.Maintainer, project},
+	"GET /channels":                                           {auth.Admin, server},
+	"POST /projects/{id}/channels":                            {auth.Maintainer, project},
+	"POST /channels":                                          {auth.Admin, server},
+	"PATCH /projects/{id}/channels/{channel}":                 {auth.Maintainer, project},
+	"PATCH /channels/{channel}":                               {auth.Admin, server},
+	"DELETE /projects/{id}/channels/{channel}":                {auth.Maintainer, project},
+	"DELETE /channels/{channel}":                              {auth.Admin, server},
+	"POST /projects/{id}/channels/{channel}/test":             {auth.Maintainer, project},
+	"POST /channels/{channel}/test":                           {auth.Admin, server},
+	"GET /projects/{id}/notifications":                        {auth.Maintainer, project},
+	"GET /notifications":                                      {auth.Admin, server},
+	"POST /projects/{id}/notifications/{notification}/replay": {auth.Maintainer, project},
+	"POST /notifications/{notification}/replay":               {auth.Admin, server},
+	"GET /notify/inside":                                      {auth.Admin, server},
+	"PUT /notify/inside":                                      {auth.Admin, server},
+	"POST /hooks/{project}":                                   {auth.None, server}, // the hook's secret says who it is
 
 	"GET /runs":                {auth.Viewer, many},
 	"GET /runs/{id}":           {auth.Viewer, project},
@@ -126,12 +142,12 @@ func TestRolesOfEveryOperation(t *testing.T) {
 			continue
 		}
 		left--
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{session}", "0").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{session}", "0", "{channel}", "9", "{notification}", "9").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
-			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{user}", "nobody").Replace(path)
+			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{user}", "nobody", "{channel}", "9", "{notification}", "9").Replace(path)
 		}
 		if method == http.MethodDelete {
-			at = strings.NewReplacer("{id}", "99999", "{user}", "nobody", "{session}", "0").Replace(path) // of nothing: roles are looked at all the same where there is no project
+			at = strings.NewReplacer("{id}", "99999", "{user}", "nobody", "{session}", "0", "{channel}", "9", "{notification}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
 		}
 		for _, r := range roles {
 			w := b.quick(tokens[r], method, at)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,6 +26,7 @@ import (
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
 	"reqpm/internal/engine"
+	"reqpm/internal/notify"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 	"reqpm/internal/web"
@@ -72,6 +74,7 @@ type parts struct {
 	logs    *blob.Logs
 	service *service.Service
 	vault   *auth.Vault
+	notify  *notify.Notifier
 	served  served
 	state   string
 }
@@ -171,6 +174,7 @@ func bytesText(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
 type serveOptions struct {
 	serviceOptions
 	listen, tlsCert, tlsKey string
+	publicURL               string
 	insecure, publicRepos   bool
 	roles                   []string
 }
@@ -208,6 +212,7 @@ loopback is listened on without TLS (--tls-cert, --tls-key), or --insecure-http 
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate chain, PEM")
 	f.StringVar(&o.tlsKey, "tls-key", "", "its private key, PEM")
 	f.BoolVar(&o.insecure, "insecure-http", false, "listen beyond loopback without TLS")
+	f.StringVar(&o.publicURL, "public-url", "", "how people reach the server, e.g. https://reqpm.example.org: for links in messages (default: none have links)")
 	f.BoolVar(&o.publicRepos, "public-repositories", false, "let everybody read the published repositories; else dnf needs a token")
 	f.StringSliceVar(&o.roles, "roles", []string{roleWeb, roleScheduler, roleWorker}, "what this process does")
 	return cmd
@@ -221,6 +226,9 @@ func (o *serveOptions) check() error {
 		if !slices.Contains([]string{roleWeb, roleScheduler, roleWorker}, r) {
 			return usagef("--roles %q is none of: web, scheduler, worker", r)
 		}
+	}
+	if u, err := url.Parse(o.publicURL); o.publicURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		return usagef("--public-url %q: give it as https://reqpm.example.org", o.publicURL)
 	}
 	if (o.tlsCert == "") != (o.tlsKey == "") {
 		return usagef("--tls-cert and --tls-key go together")
@@ -253,10 +261,14 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	p.notify = notify.New(notify.Config{Store: p.store, Vault: p.vault, PublicURL: o.publicURL, Log: log})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var group sync.WaitGroup
 	var failed error
+	if slices.Contains(o.roles, roleScheduler) {
+		group.Go(func() { p.notify.Run(ctx) })
+	}
 	group.Go(func() {
 		defer stop()
 		if err := e.Run(ctx); err != nil && ctx.Err() == nil {
@@ -286,7 +298,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	if err != nil {
 		return err
 	}
-	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Version: a.version, Log: log, Events: e.Events})
+	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Version: a.version, Log: log, Events: e.Events})
 	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: p.store.Ping, Metrics: web.Metrics(p.store)})

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"reqpm/internal/netguard"
 )
 
 // URLError is a source that is refused before anything is run.
@@ -187,7 +189,7 @@ func checkHost(ctx context.Context, raw, host string, u *url.URL, allow Policy) 
 		return &URLError{URL: withoutUserinfo(raw), Reason: fmt.Sprintf("%s is the private or local address %s; such sources must be allowed first (--allow-source loopback)", host, addr)}
 	}
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		if privateAddr(addr) {
+		if netguard.Inside(addr) {
 			return inside(addr)
 		}
 		return nil
@@ -204,28 +206,11 @@ func checkHost(ctx context.Context, raw, host string, u *url.URL, allow Policy) 
 		return fmt.Errorf("source %q: %w: %w", withoutUserinfo(raw), ErrNetwork, err)
 	}
 	for _, addr := range addrs {
-		if privateAddr(addr) {
+		if netguard.Inside(addr) {
 			return inside(addr)
 		}
 	}
 	return nil
-}
-
-// sharedSpace is carrier-grade NAT (RFC 6598); thisNet is 0.0.0.0/8, which Linux takes for itself.
-var (
-	sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
-	thisNet     = netip.MustParsePrefix("0.0.0.0/8")
-	nat64       = netip.MustParsePrefix("64:ff9b::/96")
-)
-
-func privateAddr(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if nat64.Contains(a) {
-		b := a.As16()
-		a = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
-		sharedSpace.Contains(a) || thisNet.Contains(a)
 }
 
 var userinfo = regexp.MustCompile(`//[^/@]*@`)

@@ -358,5 +358,8 @@ func (tx *Tx) endRun(ctx context.Context, run int64) error {
 	if err := tx.releaseBehind(ctx, run); err != nil {
 		return err
 	}
+	if err := tx.notify(ctx, ended[0]); err != nil {
+		return err
+	}
 	return tx.runEvent(ctx, ended[0].Project, run, ended[0].State)
 }

@@ -108,6 +108,7 @@ func (q Queries) Prune(ctx context.Context, before time.Time) (int64, error) {
 		"forget old durations":   "DELETE FROM durations WHERE at < $1",
 		"forget old log entries": "DELETE FROM log_entries WHERE at < $1",
 		"forget old pushes":      "DELETE FROM push_deliveries WHERE at < $1",
+		"forget old messages":    "DELETE FROM notifications WHERE created < $1 AND state <> 'waiting'",
 	} {
 		n, err := q.exec(ctx, what, query, millis(before))
 		if err != nil {
