@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
 # The one entry for people: sets up what is missing, says what it installs, and does the work.
-#   ./reqpm.sh demo   builds examples/hello-web from source to an installed package
-#   ./reqpm.sh test   runs every test
-# Both can be run twice. Linux with apt-get (Debian, Ubuntu) or dnf (Fedora, EL).
+#   ./reqpm.sh demo    builds examples/hello-web from source to an installed package, in a service that it leaves running
+#   ./reqpm.sh test    runs every test
+#   ./reqpm.sh start   [SERVICE] [-- FLAG…]   starts the service in the background (flags: those of 'reqpm serve')
+#   ./reqpm.sh stop    [SERVICE] [--wait]     stops it: what runs is handed back, or waited for
+#   ./reqpm.sh restart [SERVICE] [--wait]
+#   ./reqpm.sh status  [SERVICE]              says state, pid, since, health, address; status 0 running, 1 not well, 3 not running
+#   ./reqpm.sh logs    [SERVICE] [-f]
+# SERVICE is all (default: one process) or, with PostgreSQL in REQPM_DATABASE, web, worker or scheduler. REQPM_STATE is the
+# state directory, REQPM_LISTEN the address (127.0.0.1:8470). All can be run twice. Linux with apt-get (Debian, Ubuntu) or
+# dnf (Fedora, EL).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
@@ -94,11 +101,225 @@ build_binary() {
   CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(git describe --always --dirty 2>/dev/null || echo unknown)" -o reqpm ./cmd/reqpm
 }
 
+# The service. Each process has, below service/ of the state directory, NAME.pid (pid, start time, boot: a pid that somebody
+# else has now is told apart), NAME.log, NAME.out (what it said when it was ready) and NAME.flags.
+
+state_dir() {
+  # shellcheck disable=SC2016 # of the user that runs the service
+  if [ -n "${REQPM_STATE:-}" ]; then readlink -m "$REQPM_STATE"; else $SUDO sh -c 'echo "${XDG_STATE_HOME:-$HOME/.local/state}/reqpm"'; fi
+}
+
+# as_root runs this script again as root, once: the service builds, which needs it.
+as_root() {
+  [ -z "$SUDO" ] && return
+  exec $SUDO env REQPM_STATE="$(state_dir)" ${REQPM_LISTEN:+REQPM_LISTEN="$REQPM_LISTEN"} ${REQPM_DATABASE:+REQPM_DATABASE="$REQPM_DATABASE"} REQPM_BUILT=1 ./reqpm.sh "$@"
+}
+
+# service_args reads [SERVICE] [--wait] [-f] [-- FLAG…] into SERVICES, WAIT, FOLLOW and FLAGS.
+service_args() {
+  local name=""
+  WAIT="" FOLLOW="" FLAGS=() FLAGGED=""
+  while [ $# -gt 0 ]; do
+    case $1 in
+      all | web | worker | scheduler) name=$1 ;;
+      --wait) WAIT=1 ;;
+      -f | --follow) FOLLOW=1 ;;
+      --) shift; FLAGS=("$@") FLAGGED=1; break ;;
+      *) printf 'reqpm.sh: %s: the services are all, web, worker and scheduler\n' "$1" >&2; exit 2 ;;
+    esac
+    shift
+  done
+  DIR=$(state_dir)/service
+  SERVICES=("${name:-all}")
+  # Without a name, what was started as several processes is meant.
+  if [ -z "$name" ] && [ ! -e "$DIR/all.pid" ]; then
+    local several=()
+    for name in web worker scheduler; do [ -e "$DIR/$name.pid" ] && several+=("$name"); done
+    [ ${#several[@]} -eq 0 ] || SERVICES=("${several[@]}")
+  fi
+}
+
+# identity says who a pid is: it and its start time and boot are nobody else's.
+identity() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  stat=${stat##*) }
+  # shellcheck disable=SC2086 # fields of proc(5), from the third
+  set -- "$1" $stat
+  [ "$2" != Z ] || return 1
+  echo "$1 ${21} $(cat /proc/sys/kernel/random/boot_id)"
+}
+
+# running prints the pid of a service that runs.
+running() {
+  local said
+  said=$(cat "$DIR/$1.pid" 2>/dev/null) && [ -n "$said" ] && [ "$(identity "${said%% *}" || true)" = "$said" ] && echo "${said%% *}"
+}
+
+address() { sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$DIR/$1.out" 2>/dev/null; }
+
+address_of() { local url; url=$(address "$1"); echo "${url:+, $url}"; }
+
+# health says how a running service is, and fails when it is not well.
+health() {
+  local url
+  url=$(address "$1")
+  if [ -n "$url" ]; then
+    local said
+    if said=$(env -u REQPM_TOKEN HOME=/nonexistent XDG_CONFIG_HOME=/nonexistent ./reqpm doctor --server "$url" 2>&1); then echo ready; else
+      echo "not ready: $(printf '%s\n' "$said" | sed -n 's/^MISSING *//p' | head -n 1)"
+      return 1
+    fi
+  elif grep -q '"started"' "$DIR/$1.out" 2>/dev/null; then echo started
+  else echo "not ready: starting"; return 1; fi
+}
+
+start_one() {
+  local name=$1 pid command=() flags=()
+  if pid=$(running "$name"); then
+    say "$name runs already, pid $pid$(address_of "$name")"
+    return
+  fi
+  if [ "$name" != all ] && running all >/dev/null; then die "all runs, which does everything: stop it first"; fi
+  if [ "$name" = all ]; then
+    for other in web worker scheduler; do running "$other" >/dev/null && die "$other runs on its own: stop it first"; done
+  fi
+  case $name in
+    all) command=(serve) ;;
+    web) command=(serve --roles web) ;;
+    scheduler) command=(serve --roles scheduler) ;;
+    worker) command=(worker) ;;
+  esac
+  case $name:${REQPM_DATABASE:-} in
+    all:* | *:postgres://* | *:postgresql://*) ;;
+    *) die "web, worker and scheduler are processes of their own only with PostgreSQL: set REQPM_DATABASE=postgres://…
+One process does everything on the embedded database: ./reqpm.sh start" ;;
+  esac
+  mkdir -p "$DIR"; chmod 700 "$DIR"
+  if [ -n "$FLAGGED" ]; then printf '%s\0' ${FLAGS[@]+"${FLAGS[@]}"} >"$DIR/$name.flags"; fi
+  if [ -s "$DIR/$name.flags" ]; then mapfile -d '' flags <"$DIR/$name.flags"; fi # those of the last start that named any
+  case $name in all | web) command+=(--listen "${REQPM_LISTEN:-127.0.0.1:8470}") ;; esac
+  if [ "$(stat -c %s "$DIR/$name.log" 2>/dev/null || echo 0)" -gt 20000000 ]; then mv "$DIR/$name.log" "$DIR/$name.log.1"; fi
+  : >"$DIR/$name.out"
+  # A session of its own: it outlives this terminal, and what is left of it can be ended as a group.
+  REQPM_STATE=$(state_dir) setsid nohup ./reqpm "${command[@]}" -v ${flags[@]+"${flags[@]}"} </dev/null >"$DIR/$name.out" 2>>"$DIR/$name.log" &
+  pid=$!
+  identity "$pid" >"$DIR/$name.pid" || true
+  local since=$SECONDS
+  until health "$name" >/dev/null; do
+    if ! running "$name" >/dev/null; then
+      rm -f "$DIR/$name.pid"
+      tail -n 5 "$DIR/$name.log" >&2
+      printf 'reqpm.sh: %s did not start; its log is %s\n' "$name" "$DIR/$name.log" >&2
+      exit 1
+    fi
+    [ $((SECONDS - since)) -lt 120 ] || { printf 'reqpm.sh: %s is not ready after two minutes; its log is %s\n' "$name" "$DIR/$name.log" >&2; exit 1; }
+    sleep 0.2
+  done
+  say "$name runs, pid $pid$(address_of "$name")"
+  local link
+  link=$(sed -n 's/.*"admin_link":"\([^"]*\)".*/\1/p' "$DIR/$name.out")
+  if [ -n "$link" ]; then printf 'Set the first administrator, once, at\n  %s\n' "$link"; fi
+}
+
+stop_one() {
+  local name=$1 pid since=$SECONDS limit=60
+  if ! pid=$(running "$name"); then
+    if [ -e "$DIR/$name.pid" ]; then say "$name does not run any more"; else say "$name does not run"; fi
+    rm -f "$DIR/$name.pid"
+    return
+  fi
+  if [ -n "$WAIT" ]; then
+    say "stop $name, pid $pid, when what runs has ended (another stop without --wait hands it back)"
+    kill -USR1 "$pid"
+    limit=8000 # the process has a limit of its own, of two hours
+  else
+    say "stop $name, pid $pid: what runs is handed back"
+    kill -TERM "$pid"
+  fi
+  while running "$name" >/dev/null; do
+    if [ $((SECONDS - since)) -ge $limit ]; then
+      say "$name did not stop within $limit s and is killed"
+      kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
+      limit=$((limit + 10))
+    fi
+    sleep 0.1
+  done
+  rm -f "$DIR/$name.pid"
+  say "$name has stopped"
+}
+
+# status_one: 0 runs and is well, 1 runs and is not, 3 does not run.
+status_one() {
+  local name=$1 pid how code=0
+  if ! pid=$(running "$name"); then
+    if [ -e "$DIR/$name.pid" ]; then echo "$name: not running (it ended without being stopped; its log is $DIR/$name.log)"; else echo "$name: not running"; fi
+    return 3
+  fi
+  how=$(health "$name") || code=1
+  echo "$name: running, pid $pid, since $(ps -o lstart= -p "$pid"), $how$(address_of "$name")"
+  return $code
+}
+
+service() {
+  local verb=$1 name code=0 worst=0
+  shift
+  service_args "$@"
+  case $verb in
+    start | restart)
+      if [ -z "${REQPM_BUILT:-}" ]; then need_build_tools; build_binary; fi ;;
+  esac
+  as_root "$verb" "$@"
+  case $verb in
+    start) for name in "${SERVICES[@]}"; do start_one "$name"; done ;;
+    stop) for name in "${SERVICES[@]}"; do stop_one "$name"; done ;;
+    restart) for name in "${SERVICES[@]}"; do stop_one "$name"; start_one "$name"; done ;;
+    status)
+      for name in "${SERVICES[@]}"; do
+        code=0; status_one "$name" || code=$?
+        if [ $code -gt $worst ]; then worst=$code; fi
+      done
+      exit $worst ;;
+    logs)
+      local files=()
+      for name in "${SERVICES[@]}"; do [ -e "$DIR/$name.log" ] && files+=("$DIR/$name.log"); done
+      [ ${#files[@]} -gt 0 ] || { echo "reqpm.sh: there is no log yet; ./reqpm.sh start" >&2; exit 3; }
+      exec tail -n 200 ${FOLLOW:+-F} "${files[@]}" ;;
+  esac
+}
+
 demo() {
-  need_build_tools
-  build_binary
-  say "reqpm build examples/hello-web"
-  $SUDO ./reqpm build examples/hello-web --proof-command 'hello-web --self-test' "$@"
+  if [ -z "${REQPM_BUILT:-}" ]; then need_build_tools; build_binary; fi
+  as_root demo "$@"
+  local url token git
+  service_args all -- --public-repositories --allow-source local # the example is a folder of this machine
+  start_one all
+  url=$(address all)
+  export REQPM_STATE; REQPM_STATE=$(state_dir)
+  # What ReqPM takes is a Git address: the example gets a repository of its own, with the same commit each time.
+  git=$REQPM_STATE/demo/hello-web
+  rm -rf "$git.new"; mkdir -p "$git.new"
+  cp -r examples/hello-web/. "$git.new/"
+  (
+    cd "$git.new"
+    export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=ReqPM GIT_AUTHOR_EMAIL=demo@localhost GIT_COMMITTER_NAME=ReqPM GIT_COMMITTER_EMAIL=demo@localhost
+    export GIT_AUTHOR_DATE='2026-01-01T00:00:00Z' GIT_COMMITTER_DATE='2026-01-01T00:00:00Z'
+    git init -q -b main && git add . && git commit -q -m "The example"
+  )
+  rm -rf "$git"; mv "$git.new" "$git"
+  token=$(./reqpm token create --role maintainer --name demo --expires 1h 2>/dev/null)
+  ask() { REQPM_TOKEN=$token REQPM_SERVER=$url ./reqpm "$@"; }
+  if ask project show hello-web >/dev/null 2>&1; then
+    say "the project hello-web once more"
+    ask run start hello-web --follow "$@"
+  else
+    say "the project hello-web, from $git"
+    ask project create hello-web "file://$git" --proof-command 'hello-web --self-test' --follow "$@"
+  fi
+  printf '\nThe service goes on at %s\n  ./reqpm.sh status, logs -f, stop\n' "$url"
+  local link
+  link=$(sed -n 's/.*"admin_link":"\([^"]*\)".*/\1/p' "$DIR/all.out")
+  if [ -n "$link" ]; then printf 'Set its first administrator, once, at\n  %s\n' "$link"; fi
 }
 
 lint() {
@@ -130,12 +351,18 @@ run_tests() {
 }
 
 usage() {
-  sed -n '2,5s/^# \{0,1\}//p' "$0"
+  sed -n '2,12s/^# \{0,1\}//p' "$0"
 }
 
 case ${1:-help} in
   demo) shift; demo "$@" ;;
   test) shift; run_tests "$@" ;;
+  binary) shift; build_binary ;; # for the container recipe
+  start) shift; service start "$@" ;;
+  stop) shift; service stop "$@" ;;
+  restart) shift; service restart "$@" ;;
+  status) shift; service status "$@" ;;
+  logs) shift; service logs "$@" ;;
   help | -h | --help) usage ;;
   *) usage >&2; exit 2 ;;
 esac

@@ -241,6 +241,9 @@ type operation struct {
 // pathID is the key of the context's value that has the {id} of the address.
 type pathID struct{}
 
+// connection is where a request's context has what controls its connection.
+type connection struct{}
+
 // register adds an operation. Before anything of a request is looked at, it is asked whether who makes it has the
 // operation's role, in the project that it is about.
 func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I) (*O, error)) {
@@ -254,7 +257,8 @@ func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I
 			a.refuse(ctx, err)
 			return
 		}
-		next(huma.WithValue(ctx, pathID{}, ctx.Param("id")))
+		_, w := humago.Unwrap(ctx)
+		next(huma.WithValue(huma.WithValue(ctx, pathID{}, ctx.Param("id")), connection{}, http.NewResponseController(w)))
 	}
 	document := huma.Operation{
 		Method: op.method, Path: Prefix + op.path, OperationID: op.id, Summary: op.summary, DefaultStatus: op.status, Tags: []string{op.tag}, Errors: op.errors,
@@ -265,6 +269,11 @@ func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I
 	}
 	a.middlewares(op, &document)
 	huma.Register(a.api, document, func(ctx context.Context, in *I) (*O, error) {
+		// A body has 5 s to come. When it has, that time must not run on: at its end the request would be cancelled, though
+		// the client waits for what takes longer, as a question to a Git server may.
+		if c, ok := ctx.Value(connection{}).(*http.ResponseController); ok {
+			_ = c.SetReadDeadline(time.Time{}) // where there is no connection there is no deadline
+		}
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, a.problem(ctx, err)

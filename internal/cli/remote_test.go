@@ -489,3 +489,40 @@ func TestRemoteDownloads(t *testing.T) {
 		t.Errorf("%q, and left are %v", read(), left)
 	}
 }
+
+// A server that is told to stop hands back what runs, or waits for it, as it was asked.
+func TestStopping(t *testing.T) {
+	b := newRemoteBed(t)
+	release := b.hold("mid")
+	b.must(create()...)
+	building := func() {
+		until(t, "mid is being built", func() bool { _, out, _ := b.run("queue"); return strings.Contains(out, "mid==1.0") })
+	}
+	building()
+	b.stop() // hands back, which takes no longer than a build that stops when it is told to
+	b.url, b.stop = b.serve("--stop", "wait")
+	t.Setenv("REQPM_SERVER", b.url)
+	building() // again, as another attempt
+	ended := make(chan struct{})
+	go func() { b.stop(); close(ended) }()
+	until(t, "the server says that it stops", func() bool {
+		code, out, errs := b.run("doctor", "--server", b.url)
+		return code == exitNetwork && strings.Contains(out+errs, "the server is stopping")
+	})
+	select {
+	case <-ended:
+		t.Error("the server did not wait for the build")
+	default:
+	}
+	release()
+	<-ended
+	b.url, b.stop = b.serve("--stop", "wait", "--stop-limit", "1s")
+	t.Setenv("REQPM_SERVER", b.url)
+	if out := b.must("run", "show", "app", "--json"); !strings.Contains(out, `"package":"mid==1.0","target":"local","state":"succeeded"`) {
+		t.Errorf("the build that was waited for: %s", out)
+	}
+	defer b.hold("top")()
+	b.must("run", "retry", "app", "--all")
+	until(t, "top is being built", func() bool { _, out, _ := b.run("queue"); return strings.Contains(out, "top==1.0") })
+	b.stop() // the limit ends the waiting
+}

@@ -41,9 +41,11 @@ type serviceOptions struct {
 	lease                   time.Duration
 	allowSource             []string
 	minFree                 int64
+	stop                    stopOptions
 }
 
 func (o *serviceOptions) register(cmd *cobra.Command) {
+	o.stop.register(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.database, "database", os.Getenv("REQPM_DATABASE"), "postgres://… or the path of an SQLite file (default: reqpm.db in the state directory; REQPM_DATABASE)")
 	f.StringVar(&o.name, "name", "", "name of the worker (default: the host's)")
@@ -64,7 +66,7 @@ func (o *serviceOptions) check() error {
 			return usagef("--allow-source %q is none of: loopback, http, local", allowed)
 		}
 	}
-	return nil
+	return o.stop.check()
 }
 
 // parts are what every process of the service has.
@@ -196,7 +198,8 @@ func (a *app) newServeCommand() *cobra.Command {
 When it is ready one JSON line on stdout says where: {"event":"listening","url","admin_link"}. The link, there while
 the server has no administrator, sets the first one's name and password; it works once.
 
-SIGTERM hands running builds back and ends; they go on with the next start, or on another worker. Nothing beyond
+SIGTERM hands running builds back and ends; they go on with the next start, or on another worker. With --stop wait it takes nothing
+new and ends when what runs has ended. Nothing beyond
 loopback is listened on without TLS (--tls-cert, --tls-key), or --insecure-http behind a proxy that has it.
 
 ` + exitCodesHelp,
@@ -262,7 +265,8 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	p.notify = notify.New(notify.Config{Store: p.store, Vault: p.vault, PublicURL: o.publicURL, Log: log})
-	ctx, stop := context.WithCancel(ctx)
+	stopping := &stopper{}
+	ctx, stop := stopping.work(ctx, o.stop, e, log)
 	defer stop()
 	var group sync.WaitGroup
 	var failed error
@@ -276,8 +280,8 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 		}
 	})
 	if slices.Contains(o.roles, roleWeb) {
-		err = a.listen(ctx, o, p, e, log)
-	} else {
+		err = a.listen(ctx, o, p, e, stopping, log)
+	} else if err = a.sayStarted(listening{Event: "started"}); err == nil {
 		<-ctx.Done()
 	}
 	stop()
@@ -285,15 +289,22 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 	return errors.Join(err, failed)
 }
 
-// listening is the line that says that the server is ready.
+// listening is the line that says that the server is ready, or that a process which does not listen has started.
 type listening struct {
-	Event     string `json:"event"`
-	URL       string `json:"url"`
+	Event     string `json:"event"` // listening, started
+	URL       string `json:"url,omitempty"`
 	AdminLink string `json:"admin_link,omitempty"`
 }
 
+// sayStarted tells whoever started this process.
+func (a *app) sayStarted(line listening) error {
+	err := a.printJSON(line)
+	notifySystemd("READY=1")
+	return err
+}
+
 // listen serves HTTP until ctx ends.
-func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.Engine, log *slog.Logger) error {
+func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.Engine, stopping *stopper, log *slog.Logger) error {
 	people, err := auth.New(auth.Config{Store: p.store, Secure: o.tlsCert != "", Log: log})
 	if err != nil {
 		return err
@@ -301,7 +312,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Version: a.version, Log: log, Events: e.Events})
 	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
-		Ready: p.store.Ping, Metrics: web.Metrics(p.store)})
+		Ready: stopping.ready(p.store.Ping), Metrics: web.Metrics(p.store)})
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -329,7 +340,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	} else if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if err := a.printJSON(line); err != nil {
+	if err := a.sayStarted(line); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	if !strings.HasPrefix(scheme, "https") {

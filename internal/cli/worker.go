@@ -15,7 +15,8 @@ func (a *app) newWorkerCommand() *cobra.Command {
 added and removed while everything runs. All need the same database and the same blobs: the state directory, or its
 folders blobs, logs, repos and keys, on shared storage.
 
-SIGTERM hands running builds back and ends.
+SIGTERM hands running builds back and ends; with --stop wait it takes nothing new and ends when what runs has ended. When it
+has started one JSON line on stdout says so: {"event":"started"}.
 
 ` + exitCodesHelp,
 		Example: `  reqpm worker --database postgres://reqpm@db.example.org/reqpm --slots 8 --labels builder=mock`,
@@ -41,6 +42,12 @@ func (a *app) runWorker(ctx context.Context, o serviceOptions) error {
 	defer func() { _ = p.close() }()
 	e, err := p.newEngine(o, true, false, false, log, a.version)
 	if err != nil {
+		return err
+	}
+	stopping := &stopper{}
+	ctx, done := stopping.work(ctx, o.stop, e, log)
+	defer done()
+	if err := a.sayStarted(listening{Event: "started"}); err != nil {
 		return err
 	}
 	return e.Run(ctx)
