@@ -88,6 +88,7 @@ func New(cfg Config) *API {
 	a.userOperations()
 	a.systemOperations()
 	a.scheduleOperations()
+	a.outdatedOperations()
 	a.pushHookOperations()
 	a.channelOperations()
 	a.streams()

@@ -44,6 +44,7 @@ var routes = map[string]entry{
 	"DELETE /projects/{id}":                                   {auth.Maintainer, project},
 	"POST /projects/{id}/runs":                                {auth.Builder, project},
 	"GET /projects/{id}/log":                                  {auth.Viewer, project},
+	"GET /projects/{id}/outdated":                             {auth.Viewer, project},
 	"GET /projects/{id}/repositories":                         {auth.Viewer, project},
 	"GET /projects/{id}/members":                              {auth.Maintainer, project},
 	"PUT /projects/{id}/members/{user}":                       {auth.Maintainer, project},

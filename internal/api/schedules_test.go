@@ -17,8 +17,8 @@ import (
 
 // preview knows of one schedule what it would do.
 func preview(_ context.Context, schedule string) (service.Preview, error) {
-	if schedule == service.ScheduleBuilds {
-		return service.Preview{Items: []service.Removal{{Kind: "run", Name: "app run 3", Bytes: 7, Why: "old"}}, Count: 1, Bytes: 7}, nil
+	if schedule == service.ScheduleCheckouts {
+		return service.Preview{Items: []service.Removal{{Kind: "checkout", Name: "a1", Bytes: 7, Why: "old"}}, Count: 1, Bytes: 7}, nil
 	}
 	return service.Preview{}, service.ErrNoPreview
 }
@@ -29,7 +29,7 @@ func TestSchedules(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		b := newBed(t, url)
 		admin := b.token(auth.Admin, 0)
-		for _, s := range []store.Schedule{{Name: service.ScheduleBuilds, Every: "03:00", Enabled: true, Next: time.Now().Add(time.Hour)}, {Name: service.ScheduleSync, Every: "6h", Enabled: true, Next: time.Now().Add(time.Hour)}} {
+		for _, s := range []store.Schedule{{Name: service.ScheduleCheckouts, Every: "02:00", Enabled: true, Next: time.Now().Add(time.Hour)}, {Name: service.ScheduleSync, Every: "6h", Enabled: true, Next: time.Now().Add(time.Hour)}} {
 			if err := b.store.AddSchedule(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestSchedules(t *testing.T) {
 		ask("POST", "/nothing/run", "", http.StatusNotFound, nil)
 
 		var run api.ScheduleRun
-		ask("POST", "/clean-builds/run?dry_run=true", "", http.StatusOK, &run)
+		ask("POST", "/clean-checkouts/run?dry_run=true", "", http.StatusOK, &run)
 		if run.Would == nil || run.Would.Bytes != 7 || run.Schedule.Asked != "" {
 			t.Errorf("a dry run: %+v", run)
 		}

@@ -20,14 +20,17 @@ type Preview struct {
 
 // Removal is one thing that goes.
 type Removal struct {
-	Kind  string `json:"kind" doc:"run, log, build, blob, checkout, scratch, cache"`
+	Kind  string `json:"kind" doc:"checkout"`
 	Name  string `json:"name"`
 	Bytes int64  `json:"bytes"`
 	Why   string `json:"why"`
 }
 
 // Preview says what a schedule would do now: ErrNoPreview, store.ErrNotFound.
-func (s *Service) Preview(_ context.Context, schedule string) (Preview, error) {
+func (s *Service) Preview(ctx context.Context, schedule string) (Preview, error) {
+	if schedule == ScheduleCheckouts {
+		return s.previewCheckouts(ctx)
+	}
 	for _, info := range ScheduleInfos() {
 		if info.Name == schedule {
 			return Preview{}, fmt.Errorf("%s: %w", schedule, ErrNoPreview)

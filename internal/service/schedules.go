@@ -17,9 +17,7 @@ const (
 	ScheduleSync         = "sync"
 	ScheduleUpdates      = "update-check"
 	ScheduleCheckouts    = "clean-checkouts"
-	ScheduleBuilds       = "clean-builds"
 	ScheduleRepositories = "check-repositories"
-	ScheduleKeys         = "distribution-keys"
 )
 
 // ScheduleInfo is what a schedule is for.
@@ -36,9 +34,7 @@ func ScheduleInfos() []ScheduleInfo {
 		{ScheduleSync, "Look for new commits of projects that follow their branch, and start runs of them", "6h", false},
 		{ScheduleUpdates, "Look for newer versions of locked packages", "24h", false},
 		{ScheduleCheckouts, "Remove checkouts that nobody used for long", "02:00", true},
-		{ScheduleBuilds, "Remove old runs, logs and results of builds, by retention", "03:00", true},
 		{ScheduleRepositories, "Check the metadata of published repositories", "30m", false},
-		{ScheduleKeys, "Check the keys that distributions sign with", "168h", false},
 	}
 }
 
@@ -47,6 +43,8 @@ func (s *Service) Schedules() []engine.Schedule {
 	do := map[string]func(ctx context.Context) (string, error){
 		ScheduleResume:       s.resume,
 		ScheduleSync:         s.sync,
+		ScheduleUpdates:      s.updates,
+		ScheduleCheckouts:    s.cleanCheckouts,
 		ScheduleRepositories: s.checkRepositories,
 	}
 	var all []engine.Schedule
