@@ -15,6 +15,7 @@ cd "$(dirname "$(readlink -f "$0")")"
 
 GO_VERSION=1.26.8 # used when the machine's own Go is older than go.mod asks for
 LINT_VERSION=v2.15.0
+VERSITYGW_VERSION=v1.8.0 # the S3 server of the tests
 CACHE=${REQPM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reqpm-setup}
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
@@ -337,16 +338,27 @@ lint() {
   fi
 }
 
+# s3_server builds the S3 server that tests start, once: two minutes.
+s3_server() {
+  export REQPM_VERSITYGW=$CACHE/bin/versitygw-$VERSITYGW_VERSION
+  [ -x "$REQPM_VERSITYGW" ] && return
+  say "versitygw $VERSITYGW_VERSION from the module proxy"
+  GOBIN="$CACHE/bin" go install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
+  mv "$CACHE/bin/versitygw" "$REQPM_VERSITYGW"
+}
+
 run_tests() {
   need_build_tools
   install_packages cpio zstd libffi-dev util-linux file rpmlint postgresql
   build_binary
   lint
+  s3_server
   say "make the EL-like test distribution"
   $SUDO test/eldistro/make.sh "${REQPM_ELDISTRO:=$CACHE/eldistro}"
   export REQPM_ELDISTRO
   say "go test -race, with the real index, real dnf and real builds"
   REQPM_NETWORK=1 REQPM_E2E=1 $SUDO env "PATH=$PATH" "HOME=$HOME" REQPM_NETWORK=1 REQPM_E2E=1 REQPM_ELDISTRO="$REQPM_ELDISTRO" \
+    REQPM_VERSITYGW="$REQPM_VERSITYGW" \
     go test -race -timeout 40m "$@" ./...
 }
 

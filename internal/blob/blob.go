@@ -19,6 +19,10 @@ var (
 	ErrNotFound = errors.New("no such blob")
 	ErrName     = errors.New("not a name for a blob")
 	ErrExists   = errors.New("a log of that name is there already")
+	// ErrUnavailable is a store that does not do what it should, whose network or credentials fail: no
+	// fault of what was to be kept, so that it may work later.
+	ErrUnavailable = errors.New("the blob store does not answer as it should")
+	ErrChanged     = errors.New("the blob was replaced or deleted while it was read")
 )
 
 // Info is what a store knows of a blob without reading it.
@@ -32,7 +36,8 @@ type Info struct {
 }
 
 // Object is an open blob. It is what was there when it was opened, whatever is put or deleted
-// meanwhile. Not for use by several goroutines at once, but for ReadAt.
+// meanwhile; a store that cannot keep a large one so long says ErrChanged, and never gives other bytes.
+// It may end with the context that it was opened with. Not for use by several goroutines at once, but for ReadAt.
 type Object interface {
 	io.ReadSeekCloser
 	io.ReaderAt

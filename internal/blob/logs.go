@@ -31,9 +31,10 @@ const pollEvery = 250 * time.Millisecond
 // a plain file without a lock: readers find its end, and Finish compresses it.
 //
 // Locks are flock(2), so a directory on a network file system must carry them over (NFS does, since
-// Linux 2.6.12).
+// Linux 2.6.12). Where machines share none, OpenStoreLogs keeps logs in a Store.
 type Logs struct {
-	root *os.Root
+	root  *os.Root
+	shelf *shelf // nil: all logs are in root
 
 	mu   sync.Mutex
 	live map[string]*signal // by name, of writers in this process
@@ -67,16 +68,22 @@ func OpenLogs(dir string) (*Logs, error) {
 	return &Logs{root: root, live: map[string]*signal{}}, nil
 }
 
-// Close gives the directory back; open readers and writers stay.
-func (l *Logs) Close() error { return l.root.Close() }
+// Close gives the directory back; open readers and writers of it stay.
+func (l *Logs) Close() error {
+	if l.shelf != nil {
+		l.shelf.close()
+	}
+	return l.root.Close()
+}
 
 const packedSuffix = ".gz"
 
 // LogWriter appends to a log. Writes may come from several goroutines: each is kept in one piece.
 type LogWriter struct {
-	logs   *Logs
-	name   string
-	signal *signal
+	logs    *Logs
+	name    string
+	signal  *signal
+	shipper *shipper // nil: the log is nowhere else
 
 	mu   sync.Mutex
 	f    *os.File
@@ -90,6 +97,11 @@ func (l *Logs) Create(name string) (*LogWriter, error) {
 	}
 	if _, err := l.root.Stat(name + packedSuffix); err == nil {
 		return nil, fmt.Errorf("%w: %s", ErrExists, name)
+	}
+	if l.shelf != nil {
+		if err := l.shelf.begin(name); err != nil {
+			return nil, fmt.Errorf("start the log %s: %w", name, err)
+		}
 	}
 	// Locked before it has its name, so that no reader ever sees it without its writer's lock.
 	tmp := path.Join(tmpDir, rand.Text())
@@ -112,6 +124,9 @@ func (l *Logs) Create(name string) (*LogWriter, error) {
 	l.mu.Lock()
 	l.live[name] = w.signal
 	l.mu.Unlock()
+	if l.shelf != nil {
+		w.shipper = l.shelf.ship(w)
+	}
 	return w, nil
 }
 
@@ -138,10 +153,16 @@ func (w *LogWriter) Size() int64 {
 // Close ends the log and compresses it. On an error what was written is still there, and Finish may
 // try again.
 func (w *LogWriter) Close() error {
+	if w.shipper != nil {
+		w.shipper.stop()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	err := pack(w.logs.root, w.name, w.f)
 	err = errors.Join(err, w.f.Close())
+	if err == nil && w.logs.shelf != nil {
+		err = w.logs.shelf.take(w.logs.root, w.name)
+	}
 	w.logs.mu.Lock()
 	delete(w.logs.live, w.name)
 	w.logs.mu.Unlock()
@@ -161,16 +182,23 @@ func (l *Logs) Finish(name string) error {
 	f, err := l.root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = l.root.Stat(name + packedSuffix)
-		if err != nil {
+		switch {
+		case l.shelf == nil && err != nil:
 			return notFound("finish", name, err)
+		case l.shelf == nil:
+			return nil
+		case err == nil:
+			err = l.shelf.take(l.root, name)
+		default:
+			err = l.shelf.finish(l.root, name)
 		}
-		return nil
-	}
-	if err == nil {
+	} else if err == nil {
 		if err = filelock.Hold(f); err == nil {
 			err = pack(l.root, name, f)
 		}
-		err = errors.Join(err, f.Close())
+		if err = errors.Join(err, f.Close()); err == nil && l.shelf != nil {
+			err = l.shelf.take(l.root, name)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("finish the log %s: %w", name, err)
@@ -183,12 +211,19 @@ func (l *Logs) Delete(name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	return errors.Join(removeFile(l.root, name), removeFile(l.root, name+packedSuffix))
+	err := errors.Join(removeFile(l.root, name), removeFile(l.root, name+packedSuffix))
+	if l.shelf != nil {
+		err = errors.Join(err, l.shelf.remove(name))
+	}
+	return err
 }
 
 // List yields the logs whose names start with prefix, with the size that they take on the disk, in no
 // particular order.
 func (l *Logs) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
+	if l.shelf != nil {
+		return l.shelf.list(ctx, prefix)
+	}
 	return func(yield func(Info, error) bool) {
 		for info, err := range listFiles(ctx, l.root, prefix) {
 			if n := len(info.Name) - len(packedSuffix); n > 0 && info.Name[n:] == packedSuffix {
@@ -201,15 +236,23 @@ func (l *Logs) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	}
 }
 
+// text is a log as it lies somewhere.
+type text interface {
+	// ReadAt may give fewer bytes than asked for without an error; io.EOF is the end of what there is now.
+	ReadAt(p []byte, at int64) (int, error)
+	// Size is the bytes there are now. What was there when running said false is all there will be.
+	Size() (int64, error)
+	running() (bool, error)
+	// changed is closed at the next change that this process knows of by itself; nil: it knows of none.
+	changed() <-chan struct{}
+	Close() error
+}
+
 // LogReader reads a log that may be growing. Not for use by several goroutines at once.
 type LogReader struct {
-	logs   *Logs
-	name   string
-	f      *os.File // the plain file; nil: packed
-	packed *packedReader
-	signal *signal // of a writer in this process; nil: there is none
-	at     int64
-	ended  bool // the plain file grows no more
+	name string
+	text text
+	at   int64
 }
 
 // Open opens a log at its start, running or closed: ErrNotFound.
@@ -225,52 +268,102 @@ func (l *Logs) Open(name string) (*LogReader, error) {
 	for range 2 { // a log that is closed between the two is found the second time
 		var f *os.File
 		if f, err = l.root.Open(name); err == nil {
-			return &LogReader{logs: l, name: name, f: f, signal: live}, nil
+			return &LogReader{name: name, text: &plain{File: f, logs: l, name: name, signal: live}}, nil
 		}
 		if f, err = l.root.Open(name + packedSuffix); err == nil {
-			packed, err := openPacked(f)
+			stat, err := f.Stat()
+			var packed *packedReader
+			if err == nil {
+				packed, err = openPacked(f, stat.Size())
+			}
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("open the log %s: %w", name, err), f.Close())
 			}
-			return &LogReader{logs: l, name: name, packed: packed}, nil
+			return &LogReader{name: name, text: packed}, nil
 		}
+	}
+	if l.shelf != nil {
+		text, err := l.shelf.open(name)
+		if err != nil {
+			return nil, fmt.Errorf("open the log %s: %w", name, err)
+		}
+		return &LogReader{name: name, text: text}, nil
 	}
 	return nil, notFound("open the log", name, err)
 }
 
-// Close ends reading.
-func (r *LogReader) Close() error {
-	if r.packed != nil {
-		return r.packed.f.Close()
-	}
-	return r.f.Close()
+// plain is a log that is written, or was by who died, in this machine's directory.
+type plain struct {
+	*os.File
+	logs   *Logs
+	name   string
+	signal *signal // of a writer in this process; nil: there is none
+	ended  bool    // the file grows no more
 }
 
-// Size is the bytes of text there are now.
-func (r *LogReader) Size() (int64, error) {
-	if r.packed != nil {
-		return r.packed.size, nil
-	}
-	stat, err := r.f.Stat()
+func (t *plain) Size() (int64, error) {
+	stat, err := t.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("read the log %s: %w", r.name, err)
+		return 0, err
 	}
 	return stat.Size(), nil
 }
 
+func (t *plain) changed() <-chan struct{} {
+	if t.signal == nil {
+		return nil
+	}
+	return t.signal.wait()
+}
+
+func (t *plain) running() (bool, error) {
+	if t.ended {
+		return false, nil
+	}
+	// A lock that can be had is a writer that closed or died.
+	lock, err := t.logs.root.Open(t.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.ended = true // packed meanwhile: the file that is open here is whole
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	err = filelock.HoldShared(lock)
+	if errors.Is(err, filelock.ErrHeld) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	t.ended = true
+	return false, nil
+}
+
+// Close ends reading.
+func (r *LogReader) Close() error { return r.text.Close() }
+
+func (r *LogReader) failed(err error) error { return fmt.Errorf("read the log %s: %w", r.name, err) }
+
+// Size is the bytes of text there are now.
+func (r *LogReader) Size() (int64, error) {
+	size, err := r.text.Size()
+	if err != nil {
+		return 0, r.failed(err)
+	}
+	return size, nil
+}
+
 // Read is io.EOF at the end of what was written until now; Wait says whether more will come.
 func (r *LogReader) Read(p []byte) (n int, err error) {
-	if r.packed != nil {
-		n, err = r.packed.ReadAt(p, r.at)
-	} else {
-		n, err = r.f.ReadAt(p, r.at)
-	}
+	n, err = r.text.ReadAt(p, r.at)
 	r.at += int64(n)
 	if n > 0 {
 		return n, nil
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return n, fmt.Errorf("read the log %s: %w", r.name, err)
+		return n, r.failed(err)
 	}
 	return n, err
 }
@@ -289,7 +382,7 @@ func (r *LogReader) Seek(offset int64, whence int) (int64, error) {
 		offset += size
 	}
 	if offset < 0 {
-		return 0, fmt.Errorf("read the log %s: %d is before its start", r.name, offset)
+		return 0, r.failed(fmt.Errorf("%d is before its start", offset))
 	}
 	r.at = offset
 	return offset, nil
@@ -297,28 +390,11 @@ func (r *LogReader) Seek(offset int64, whence int) (int64, error) {
 
 // Running says whether somebody still writes the log.
 func (r *LogReader) Running() (bool, error) {
-	if r.packed != nil || r.ended {
-		return false, nil
-	}
-	// A lock that can be had is a writer that closed or died.
-	lock, err := r.logs.root.Open(r.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		r.ended = true // packed meanwhile: the file that is open here is whole
-		return false, nil
-	}
+	running, err := r.text.running()
 	if err != nil {
-		return false, fmt.Errorf("read the log %s: %w", r.name, err)
+		return false, r.failed(err)
 	}
-	defer lock.Close()
-	err = filelock.HoldShared(lock)
-	if errors.Is(err, filelock.ErrHeld) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read the log %s: %w", r.name, err)
-	}
-	r.ended = true
-	return false, nil
+	return running, nil
 }
 
 // Wait returns nil when there is more to read, and io.EOF when the log has ended and all of it was
@@ -327,10 +403,7 @@ func (r *LogReader) Wait(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		var told <-chan struct{}
-		if r.signal != nil {
-			told = r.signal.wait()
-		}
+		told := r.text.changed()
 		// In this order: what is written before the writer ends is seen by the look that follows.
 		running, err := r.Running()
 		if err != nil {

@@ -62,7 +62,7 @@ func packText(w io.Writer, text *io.SectionReader) error {
 
 // packedReader reads a closed log at any byte of its text.
 type packedReader struct {
-	f     *os.File
+	f     packedFile
 	parts []part
 	size  int64 // of the text
 
@@ -70,16 +70,19 @@ type packedReader struct {
 	text     []byte
 }
 
+// packedFile is a file, or a blob.
+type packedFile interface {
+	io.ReaderAt
+	io.Closer
+}
+
 type part struct{ at, length, textAt, textLength int64 }
 
-func openPacked(f *os.File) (*packedReader, error) {
+// openPacked reads where the parts are of a file of a size. On an error the file stays open.
+func openPacked(f packedFile, size int64) (*packedReader, error) {
 	r := &packedReader{f: f, unpacked: -1}
-	stat, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	header := make([]byte, extraAt+8)
-	for at := int64(0); at < stat.Size(); {
+	for at := int64(0); at < size; {
 		if _, err := f.ReadAt(header, at); err != nil {
 			return nil, err
 		}
@@ -87,7 +90,7 @@ func openPacked(f *os.File) (*packedReader, error) {
 			return nil, fmt.Errorf("no log's part at byte %d of the compressed file", at)
 		}
 		p := part{at, int64(binary.LittleEndian.Uint32(header[extraAt:])), r.size, int64(binary.LittleEndian.Uint32(header[extraAt+4:]))}
-		if p.length < int64(len(header)) || p.at+p.length > stat.Size() || p.textLength > partSize {
+		if p.length < int64(len(header)) || p.at+p.length > size || p.textLength > partSize {
 			return nil, fmt.Errorf("a log's part of impossible length at byte %d of the compressed file", at)
 		}
 		r.parts = append(r.parts, p)
@@ -96,6 +99,11 @@ func openPacked(f *os.File) (*packedReader, error) {
 	}
 	return r, nil
 }
+
+func (r *packedReader) Size() (int64, error)     { return r.size, nil }
+func (r *packedReader) running() (bool, error)   { return false, nil }
+func (r *packedReader) changed() <-chan struct{} { return nil }
+func (r *packedReader) Close() error             { return r.f.Close() }
 
 // ReadAt reads from one part only: fewer bytes than asked for are no error.
 func (r *packedReader) ReadAt(p []byte, at int64) (int, error) {

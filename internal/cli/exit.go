@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 
+	"reqpm/internal/blob"
 	"reqpm/internal/builder"
 	"reqpm/internal/client"
 	"reqpm/internal/crates"
@@ -85,7 +86,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissing
 	case as[*solve.Conflict](err), as[*pipeline.PythonError](err), as[*pipeline.CollisionError](err), as[*pipeline.ReplaceError](err), as[*plan.CycleError](err), is(pipeline.ErrNoSource):
 		return exitConflict
-	case is(errSilent, client.ErrUnreachable, client.ErrChecksum, index.ErrUnavailable, index.ErrOffline, crates.ErrUnavailable, index.ErrHash, source.ErrNetwork), as[*net.OpError](err):
+	case is(errSilent, client.ErrUnreachable, client.ErrChecksum, index.ErrUnavailable, index.ErrOffline, crates.ErrUnavailable, index.ErrHash, source.ErrNetwork, blob.ErrUnavailable), as[*net.OpError](err):
 		return exitNetwork
 	}
 	return exitFailed

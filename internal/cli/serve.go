@@ -35,19 +35,21 @@ import (
 
 // serviceOptions are shared by serve and worker.
 type serviceOptions struct {
-	database, name, builder string
-	slots                   int
-	labels                  map[string]string
-	lease                   time.Duration
-	allowSource             []string
-	minFree                 int64
-	stop                    stopOptions
+	database, blobs string
+	name, builder   string
+	slots           int
+	labels          map[string]string
+	lease           time.Duration
+	allowSource     []string
+	minFree         int64
+	stop            stopOptions
 }
 
 func (o *serviceOptions) register(cmd *cobra.Command) {
 	o.stop.register(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.database, "database", os.Getenv("REQPM_DATABASE"), "postgres://… or the path of an SQLite file (default: reqpm.db in the state directory; REQPM_DATABASE)")
+	f.StringVar(&o.blobs, "blobs", os.Getenv("REQPM_BLOBS"), "folder of blobs and logs, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME (default: the state directory; REQPM_BLOBS)")
 	f.StringVar(&o.name, "name", "", "name of the worker (default: the host's)")
 	f.IntVarP(&o.slots, "slots", "j", runtime.NumCPU(), "builds at once")
 	f.StringToStringVar(&o.labels, "labels", nil, "what the worker is, as NAME=VALUE, e.g. arch=x86_64,builder=mock")
@@ -113,10 +115,7 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 	if p.store, err = store.Open(ctx, store.Config{URL: url, Server: server, Log: log}); err != nil {
 		return p, err
 	}
-	if p.blobs, err = blob.OpenDir(filepath.Join(p.state, "blobs")); err != nil {
-		return p, err
-	}
-	if p.logs, err = blob.OpenLogs(filepath.Join(p.state, "logs")); err != nil {
+	if err = p.openBlobs(ctx, o.blobs); err != nil {
 		return p, err
 	}
 	if p.vault, err = auth.OpenVault(p.state); err != nil {
@@ -127,18 +126,18 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 	return p, nil
 }
 
-// newEngine makes this process a worker, or one that only watches; schedules are run by one of those that have them.
-func (p *parts) newEngine(o serviceOptions, works, schedules, takeover bool, log *slog.Logger, version string) (*engine.Engine, error) {
+// newEngine makes this process a worker, or one that only watches; roles are what it does, and schedules are run by one of
+// those that have them.
+func (p *parts) newEngine(o serviceOptions, roles []string, takeover bool, log *slog.Logger, version string) (*engine.Engine, error) {
+	works := slices.Contains(roles, roleWorker)
 	cfg := engine.Config{Store: p.store, Name: o.name, Slots: o.slots, Lease: o.lease, Labels: map[string]string{"arch": runtime.GOARCH, "builder": o.builder},
-		Versions: map[string]string{"reqpm": version}, Health: p.health(o.minFree), Takeover: takeover, Log: log}
+		Versions: map[string]string{"reqpm": version}, Health: p.health(o.minFree), Takeover: takeover, Log: log,
+		Handlers: p.handlers(o, works, slices.Contains(roles, roleWeb))}
 	maps.Copy(cfg.Labels, o.labels)
-	if works {
-		cfg.Handlers = p.service.Handlers()
-		if work := p.served.a.work; work != nil {
-			cfg.Handlers = work(p)
-		}
+	if work := p.served.a.work; works && work != nil {
+		cfg.Handlers = work(p)
 	}
-	if schedules {
+	if slices.Contains(roles, roleScheduler) {
 		cfg.Schedules = p.service.Schedules()
 	}
 	return engine.New(cfg)
@@ -259,8 +258,7 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer func() { _ = p.close() }()
-	works := slices.Contains(o.roles, roleWorker)
-	e, err := p.newEngine(o.serviceOptions, works, slices.Contains(o.roles, roleScheduler), p.store.Local(), log, a.version)
+	e, err := p.newEngine(o.serviceOptions, o.roles, p.store.Local(), log, a.version)
 	if err != nil {
 		return err
 	}

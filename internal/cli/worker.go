@@ -12,16 +12,17 @@ func (a *app) newWorkerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Do builds for a server on PostgreSQL",
 		Long: `Take work from the database that 'reqpm serve --database postgres://…' uses, and do it. Any number of workers may be
-added and removed while everything runs. All need the same database and the same blobs: the state directory, or its
-folders blobs, logs, repos and keys, on shared storage.
+added and removed while everything runs. All need the same database and the same blobs: a bucket (--blobs s3://…), or the state
+directory's folders blobs, logs, repos and keys on shared storage. With a bucket, the server publishes.
 
 SIGTERM hands running builds back and ends; with --stop wait it takes nothing new and ends when what runs has ended. When it
 has started one JSON line on stdout says so: {"event":"started"}.
 
 ` + exitCodesHelp,
-		Example: `  reqpm worker --database postgres://reqpm@db.example.org/reqpm --slots 8 --labels builder=mock`,
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runWorker(cmd.Context(), o) },
+		Example: `  reqpm worker --database postgres://reqpm@db.example.org/reqpm --slots 8 --labels builder=mock
+  reqpm worker --database postgres://reqpm@db.example.org/reqpm --blobs 's3://builds/reqpm?endpoint=https://s3.example.org'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runWorker(cmd.Context(), o) },
 	}
 	o.register(cmd)
 	return cmd
@@ -40,7 +41,7 @@ func (a *app) runWorker(ctx context.Context, o serviceOptions) error {
 		return err
 	}
 	defer func() { _ = p.close() }()
-	e, err := p.newEngine(o, true, false, false, log, a.version)
+	e, err := p.newEngine(o, []string{roleWorker}, false, log, a.version)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"reqpm/internal/blob"
 	"reqpm/internal/builder"
 	"reqpm/internal/crates"
 	"reqpm/internal/engine"
@@ -221,7 +222,7 @@ func infrastructure(err error) bool {
 	}
 	be, ok := errors.AsType[*builder.BuildError](err)
 	return ok && be.Cause == builder.CauseInfra || errors.Is(err, index.ErrUnavailable) || errors.Is(err, crates.ErrUnavailable) ||
-		errors.Is(err, source.ErrNetwork) || errors.Is(err, pipeline.ErrDiskFull) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, errBlobs) || machine(err)
+		errors.Is(err, source.ErrNetwork) || errors.Is(err, pipeline.ErrDiskFull) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, errBlobs) || errors.Is(err, blob.ErrUnavailable) || machine(err)
 }
 
 // machine tells errors of the system that no package can make: no room, a disk that fails, too much of something open.

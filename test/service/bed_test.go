@@ -102,6 +102,7 @@ type bed struct {
 	url, token    string
 	quick         string       // folder of the quick builder, where that is to be the processes'
 	store         *store.Store // the database, beside the processes; nil: the test asks by HTTP only
+	env           []string     // of every program, beside what it needs anyway
 }
 
 var packages = []testindex.Package{
@@ -159,6 +160,7 @@ func (b *bed) command(args ...string) *exec.Cmd {
 	if b.quick != "" {
 		cmd.Env = append(cmd.Env, quickDir+"="+b.quick)
 	}
+	cmd.Env = append(cmd.Env, b.env...)
 	return cmd
 }
 
