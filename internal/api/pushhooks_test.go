@@ -177,7 +177,7 @@ func TestStormOfPushes(t *testing.T) {
 			}
 			defer answer.Body.Close()
 			if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK {
-				return fmt.Errorf("%d %s %v", answer.StatusCode, text, err)
+				return fmt.Errorf("%d %s %w", answer.StatusCode, text, err)
 			}
 			return nil
 		}

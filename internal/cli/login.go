@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -102,7 +103,7 @@ func (a *app) readSecret(prompt string) (string, error) {
 		text = string(line)
 	} else {
 		line, err := bufio.NewReader(io.LimitReader(a.stdin, 4096)).ReadString('\n')
-		if err != nil && err != io.EOF { //nolint:errorlint // what Reader documents
+		if err != nil && !errors.Is(err, io.EOF) {
 			return "", usagef("read the token: %w", err)
 		}
 		text = line

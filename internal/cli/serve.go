@@ -25,10 +25,12 @@ import (
 	"reqpm/internal/api"
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
+	"reqpm/internal/builder/chroot"
 	"reqpm/internal/engine"
 	"reqpm/internal/notify"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
+	"reqpm/internal/target"
 	"reqpm/internal/web"
 	"reqpm/internal/web/pages"
 )
@@ -301,6 +303,21 @@ func (a *app) sayStarted(line listening) error {
 	return err
 }
 
+// health is what this machine lacks for builds, where this process does any.
+func (o serveOptions) health(context.Context) []pages.Problem {
+	var problems []pages.Problem
+	if !slices.Contains(o.roles, roleWorker) {
+		return nil
+	}
+	for _, tool := range chroot.Missing(target.Host) {
+		problems = append(problems, pages.Problem{Title: tool.Name + " is missing", Text: "Builds on this machine fail: " + tool.Why + ".", Command: installCommand(tool)})
+	}
+	if os.Geteuid() != 0 {
+		problems = append(problems, pages.Problem{Title: "The server is not root", Text: "Build roots are mounted, which needs root: builds on this machine fail."})
+	}
+	return problems
+}
+
 // listen serves HTTP until ctx ends.
 func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.Engine, stopping *stopper, log *slog.Logger) error {
 	people, err := auth.New(auth.Config{Store: p.store, Secure: o.tlsCert != "", Log: log})
@@ -308,7 +325,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 		return err
 	}
 	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Version: a.version, Log: log, Events: e.Events})
-	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Events: e.Events})
+	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Health: o.health, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: stopping.ready(p.store.Ping), Metrics: web.Metrics(p.store)})
 	listener, err := net.Listen("tcp", o.listen)

@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -118,8 +120,55 @@ func boolInt(b bool) int {
 	return 0
 }
 
-// outdated marks what the last update check found.
-func (q *request) outdated(map[string]*packageRow) error { return nil }
+// newerVersion is one result of the update check, as service keeps it.
+type newerVersion struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Newest   string `json:"newest"`
+	Resolves string `json:"resolves"`
+	HeldBy   []struct {
+		File        string `json:"file"`
+		Line        int    `json:"line"`
+		Package     string `json:"package"`
+		Requirement string `json:"requirement"`
+		Reason      string `json:"reason"`
+	} `json:"held_by"`
+}
+
+// holder says who keeps the newest version out; "": nobody does.
+func (n newerVersion) holder() string {
+	if n.Resolves == n.Newest {
+		return ""
+	}
+	if len(n.HeldBy) == 0 {
+		return "the rest of the set"
+	}
+	h := n.HeldBy[0]
+	who := h.Package
+	if h.File != "" {
+		who = fmt.Sprintf("%s:%d", shortPath(h.File), h.Line)
+	}
+	return strings.TrimSpace(who + " " + cmp.Or(h.Requirement, h.Reason))
+}
+
+// outdated marks what the last update check found, if it looked at the versions that are seen here.
+func (q *request) outdated(rows map[string]*packageRow) error {
+	all, err := q.store().OutdatedOf(q.ctx(), q.project.ID)
+	for _, o := range all {
+		var found []newerVersion
+		if json.Unmarshal(o.Found, &found) != nil {
+			continue // of another version of this program: the next check writes it anew
+		}
+		for _, f := range found {
+			row := rows[f.Name]
+			if row == nil || !slices.ContainsFunc(row.Versions, func(v versionOn) bool { return v.Version == f.Version }) {
+				continue
+			}
+			row.Newer, row.HeldBy = f.Newest, f.holder()
+		}
+	}
+	return err
+}
 
 // edgeText says who requires a package: a line of the project's, or a package.
 func edgeText(e lockfile.Edge) string {

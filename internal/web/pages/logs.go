@@ -341,6 +341,7 @@ func (p *Pages) logFile(q *request) error {
 	h := q.w.Header()
 	h.Set("Cache-Control", "no-store")
 	var to io.Writer = q.w
+	end := func() error { return nil }
 	switch q.PathValue("name") {
 	case "raw":
 		h.Set("Content-Type", "text/plain; charset=utf-8")
@@ -351,12 +352,15 @@ func (p *Pages) logFile(q *request) error {
 		h.Set("Content-Type", "application/gzip")
 		h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name+".gz"))
 		z := gzip.NewWriter(q.w)
-		defer z.Close()
-		to = z
+		to, end = z, z.Close
 	default:
 		return fmt.Errorf("%s: %w", q.URL.Path, store.ErrNotFound)
 	}
-	if _, err := io.CopyN(to, reader, size); err != nil && !errors.Is(err, io.EOF) {
+	_, err = io.CopyN(to, reader, size)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if errors.Join(err, end()) != nil {
 		panic(http.ErrAbortHandler) // so that nobody takes half of it for all
 	}
 	return nil

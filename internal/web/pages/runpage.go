@@ -387,18 +387,18 @@ func againText(steps []store.Step) string {
 }
 
 // fixOfPath finds the fix that an address names by a step that failed.
-func (q *request) fixOfPath() (causeData, []store.Step, error) {
+func (q *request) fixOfPath() (causeData, error) {
 	run, err := q.pathID("run")
 	if err != nil {
-		return causeData{}, nil, err
+		return causeData{}, err
 	}
 	steps, err := q.store().RunSteps(q.ctx(), run)
 	if err != nil {
-		return causeData{}, nil, err
+		return causeData{}, err
 	}
 	d := runData{Project: q.project}
 	if err := q.causes(&d, steps); err != nil {
-		return causeData{}, nil, err
+		return causeData{}, err
 	}
 	for _, c := range d.Causes {
 		if slices.ContainsFunc(c.Steps, func(s store.Step) bool { return itoa(s.ID) == q.PathValue("step") }) {
@@ -408,10 +408,10 @@ func (q *request) fixOfPath() (causeData, []store.Step, error) {
 					c.Fix.Steps = append(c.Fix.Steps, s.ID)
 				}
 			}
-			return c, steps, nil
+			return c, nil
 		}
 	}
-	return causeData{}, nil, fmt.Errorf("step %s of run %d did not fail: %w", q.PathValue("step"), run, store.ErrNotFound)
+	return causeData{}, fmt.Errorf("step %s of run %d did not fail: %w", q.PathValue("step"), run, store.ErrNotFound)
 }
 
 // fixData is the page on which a fix is looked at and changed before it is made.
@@ -424,7 +424,7 @@ type fixData struct {
 }
 
 func (p *Pages) fix(q *request) (view, error) {
-	c, _, err := q.fixOfPath()
+	c, err := q.fixOfPath()
 	if err != nil {
 		return view{}, err
 	}
@@ -445,7 +445,7 @@ func (p *Pages) fix(q *request) (view, error) {
 
 // applyFix takes the fix that is proposed, or the one that was written.
 func (p *Pages) applyFix(q *request) error {
-	c, _, err := q.fixOfPath()
+	c, err := q.fixOfPath()
 	if err != nil {
 		return err
 	}
