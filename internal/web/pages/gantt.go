@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -74,7 +75,10 @@ func gantt(t runview.Timeline) string {
 	}
 	f(`<svg class="pic gantt" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, ganttWidth, y+6, ganttWidth, y+6, html.EscapeString(ganttLabelText(t)))
 	for at := time.Duration(0); at <= end; at += step {
-		f(`<path class="gl" d="M%.1f %.1fV%.1f"/><text x="%.1f" y="14" text-anchor="%s">%s</text>`, x(at), ganttHead-6, y, x(at), anchorOf(at, end), tickText(at, step))
+		f(`<path class="gl" d="M%.1f %.1fV%.1f"/>`, x(at), ganttHead-6, y)
+		if t.Now <= 0 || math.Abs(x(at)-nowAt(x(t.Now))) > 58 { // else under the word of the moment
+			f(`<text x="%.1f" y="14" text-anchor="%s">%s</text>`, x(at), anchorOf(at, end), tickText(at, step))
+		}
 	}
 	for i, l := range t.Lanes {
 		f(`<text class="wk" x="0" y="%.1f">%s</text><rect class="wl" x="%.1f" y="%.1f" width="%.1f" height="%.0f" rx="2"/>`, rows[i]+12.5, html.EscapeString(cutName(fmt.Sprintf("%s · %d", l.Worker, l.Slot), 17)), ganttLabel, rows[i], ganttWidth-ganttLabel-8, ganttBar)

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -41,4 +42,16 @@ func errorTitle(status int) string {
 		return "Something went wrong"
 	}
 	return http.StatusText(status)
+}
+
+// dockLinks are the five places that a phone shows at its foot: of a project's page, those of the project.
+func dockLinks(f frame) []navLink {
+	if len(f.Groups) == 0 {
+		return nil
+	}
+	links := f.Groups[0].Links
+	if f.Project.ID != 0 && len(f.Groups) > 1 {
+		links = append(slices.Clone(links[:1]), f.Groups[1].Links...)
+	}
+	return links[:min(5, len(links))]
 }

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -387,10 +388,30 @@ func (p *Pages) projectRepository(q *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
+	numbers, err := q.runNumbers(snapshots.Items)
+	if err != nil {
+		return view{}, err
+	}
 	v := q.projectView("Repository of "+q.project.Name, "repository", projectData{})
 	v.Crumbs = append(v.Crumbs, crumb{Text: "Repository"})
-	v.Body = repositoryPage(q.project, rows, snapshots.Items)
+	v.Body = repositoryPage(q.project, rows, snapshots.Items, numbers)
 	return v, nil
+}
+
+// runNumbers are the numbers of the runs that made snapshots, by id. Runs that retention took have none.
+func (q *request) runNumbers(snapshots []store.Snapshot) (map[int64]int64, error) {
+	numbers := map[int64]int64{}
+	for _, s := range snapshots {
+		if _, ok := numbers[s.Run]; ok {
+			continue
+		}
+		r, err := q.store().Run(q.ctx(), s.Run)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		numbers[s.Run] = r.Number
+	}
+	return numbers, nil
 }
 
 // startRun starts a run of the project's own ref, or of what a form says.

@@ -2,9 +2,11 @@ package pages
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"reqpm/internal/store"
+	"reqpm/internal/target"
 )
 
 // What project.templ says.
@@ -129,6 +131,9 @@ func filesText(f projectForm) string {
 }
 
 func filesNone(f projectForm) string {
+	if f.GitURL != "" && len(f.Errors) > 0 {
+		return "The repository could not be read"
+	}
 	if f.Commit == "" {
 		return "No address yet"
 	}
@@ -138,4 +143,9 @@ func filesNone(f projectForm) string {
 func readyText(f projectForm) string {
 	files, lines := f.requirements()
 	return fmt.Sprintf("%s in %s at %s", plural(lines, "requirement"), plural(files, "file"), short(f.Commit))
+}
+
+// aside says whether a target stands behind the others: it is of an architecture that few build for, and not chosen.
+func (f projectForm) aside(t target.Target) bool {
+	return t.Arch != "x86_64" && !slices.Contains(f.Targets, t.Name)
 }

@@ -136,13 +136,16 @@ func (p *Pages) has(path string) bool {
 func (q *request) projectNavigation() (navGroup, error) {
 	if q.project.ID != 0 {
 		base := projectPath(q.project.Name)
-		return navGroup{q.project.Name, []navLink{
+		links := []navLink{
 			{Key: "project", Text: "Overview", Path: base, Icon: "eye"},
 			{Key: "runs", Text: "Runs", Path: base + "/runs", Icon: "play"},
 			{Key: "packages", Text: "Packages", Path: base + "/packages", Icon: "box"},
 			{Key: "repository", Text: "Repository", Path: base + "/repository", Icon: "repo"},
-			{Key: "settings", Text: "Settings", Path: base + "/settings", Icon: "gear"},
-		}}, nil
+		}
+		if q.may(auth.Maintainer) {
+			links = append(links, navLink{Key: "settings", Text: "Settings", Path: base + "/settings", Icon: "gear"})
+		}
+		return navGroup{q.project.Name, links}, nil
 	}
 	runs, err := q.store().Runs(q.ctx(), store.RunFilter{Projects: q.visible()}, store.Page{Limit: 40})
 	if err != nil {

@@ -288,7 +288,8 @@
   box.classList.toggle('wraps', wrap); wrapButton.setAttribute('aria-pressed', wrap);
   document.addEventListener('parts', () => { // the page's stream has told how far the log is
     const grown = document.getElementById('log-state');
-    if (grown && facts && (grown.dataset.bytes !== String(facts.bytes) || (grown.dataset.running === 'true') !== facts.running)) read();
+    const begun = grown && (+grown.dataset.bytes > 0 || grown.dataset.running === 'true'); // a build that waited had no log before
+    if (facts ? grown && (grown.dataset.bytes !== String(facts.bytes) || (grown.dataset.running === 'true') !== facts.running) : begun) read();
   });
   read();
 })();
