@@ -338,7 +338,7 @@ lint() {
   fi
 }
 
-# s3_server builds the S3 server that tests start, once: two minutes.
+# s3_server builds the S3 server that tests start, once: some minutes.
 s3_server() {
   export REQPM_VERSITYGW=$CACHE/bin/versitygw-$VERSITYGW_VERSION
   [ -x "$REQPM_VERSITYGW" ] && return

@@ -1,6 +1,6 @@
 // Package s3test starts a real S3 server for tests: versitygw, over a directory of the test. ./reqpm.sh test
-// installs it; without it the tests are skipped. (MinIO is twice as long to build and under the AGPL; moto is not a store but
-// an imitation of one; versitygw is under the Apache licence, and people keep their data with it.)
+// installs it; without it the tests are skipped. (It is under the Apache licence, and people keep their data with it; MinIO is
+// under the AGPL, and moto is an imitation for tests.)
 package s3test
 
 import (
