@@ -248,7 +248,7 @@ type connection struct{}
 // register adds an operation. Before anything of a request is looked at, it is asked whether who makes it has the
 // operation's role, in the project that it is about.
 func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I) (*O, error)) {
-	op.errors = append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError}, op.errors...)
+	op.errors = append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}, op.errors...)
 	if op.method != http.MethodGet {
 		op.errors = append(op.errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
@@ -371,10 +371,15 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case as[*auth.LimitError](err):
 		return http.StatusTooManyRequests
-	case as[*auth.BusyError](err):
+	case as[*auth.BusyError](err), unavailable(err):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
+}
+
+// unavailable tells what may work later: the database or the blobs do not answer.
+func unavailable(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, blob.ErrUnavailable)
 }
 
 func as[E error](err error) bool {
@@ -388,11 +393,14 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return err
 	}
 	status := statusOf(err)
-	if status != http.StatusInternalServerError {
+	if status != http.StatusInternalServerError && !unavailable(err) {
 		return withRetryAfter(huma.NewError(status, err.Error()), err)
 	}
 	if ctx.Err() == nil {
 		a.cfg.Log.Error("api", "error", err)
+	}
+	if unavailable(err) {
+		return huma.ErrorWithHeaders(huma.NewError(status, "the server cannot reach its database or its blobs; nothing is lost, try again"), http.Header{"Retry-After": {"5"}})
 	}
 	return huma.NewError(status, "something went wrong here; the server's log has it")
 }

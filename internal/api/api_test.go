@@ -37,7 +37,10 @@ func (projects) Check(_ context.Context, _ service.Subject, targets []string) er
 	return nil
 }
 
-func (projects) Refs(context.Context, string) ([]source.Ref, error) {
+func (projects) Refs(_ context.Context, gitURL string) ([]source.Ref, error) {
+	if strings.HasSuffix(gitURL, "/no-database") {
+		return nil, fmt.Errorf("read what is known of its host at 10.0.0.7: %w", store.ErrUnavailable)
+	}
 	return []source.Ref{{Name: "main", Kind: "branch", Commit: strings.Repeat("a", 40)}}, nil
 }
 
@@ -230,5 +233,17 @@ func TestBadInput(t *testing.T) {
 	}
 	if w := b.ask("rqp_wrong", http.MethodGet, "/api/v1/projects", ""); w.Code != http.StatusUnauthorized {
 		t.Errorf("a wrong token: %d", w.Code)
+	}
+}
+
+// While the database is away, clients are told to come again, and nothing of where it is.
+func TestDatabaseAway(t *testing.T) {
+	b := newBed(t, filepath.Join(t.TempDir(), "reqpm.db"))
+	w := b.ask(b.token(auth.Admin, 0), http.MethodGet, "/api/v1/discover?git_url=https://git.example.org/no-database", "")
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %v\n%s", w.Code, w.Header(), w.Body)
+	}
+	if body := w.Body.String(); strings.Contains(body, "10.0.0.7") || !strings.Contains(body, "try again") {
+		t.Errorf("it says %s", body)
 	}
 }

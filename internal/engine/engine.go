@@ -178,14 +178,17 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer stop()
 	beating, stopBeat := context.WithCancel(inner)
 	defer stopBeat()
+	scheduling, stopScheduling := context.WithCancel(ctx)
+	defer stopScheduling()
 	var beats, loops sync.WaitGroup
 	beats.Go(func() { e.beat(beating) })
 	loops.Go(func() { e.reap(inner) })
 	loops.Go(func() { e.hub.run(inner, e.cfg.Poll, e.log) })
 	if len(e.cfg.Schedules) > 0 {
-		loops.Go(func() { e.schedule(ctx) })
+		loops.Go(func() { e.schedule(scheduling) })
 	}
 	e.dispatch(ctx, inner)
+	stopScheduling() // one that drained ends while ctx goes on
 	// Handlers have Grace to stop, and the database as long again to hear of it; what is not written down then
 	// is queued again when the lease has ended.
 	defer time.AfterFunc(2*e.cfg.Grace, stop).Stop()

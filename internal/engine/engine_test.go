@@ -414,6 +414,7 @@ func TestStopAndDrain(t *testing.T) {
 			<-release
 			return engine.Result{}, nil
 		})
+		cfg.Schedules = []engine.Schedule{{Name: "now and then", Every: "6h", Do: func(context.Context) (string, error) { return "", nil }}}
 		e, err := engine.New(cfg)
 		if err != nil {
 			h.t.Fatal(err)

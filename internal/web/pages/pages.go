@@ -257,7 +257,7 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case as[*auth.LimitError](err):
 		return http.StatusTooManyRequests
-	case as[*auth.BusyError](err):
+	case as[*auth.BusyError](err), errors.Is(err, store.ErrUnavailable), errors.Is(err, blob.ErrUnavailable):
 		return http.StatusServiceUnavailable
 	case as[*http.MaxBytesError](err):
 		return http.StatusRequestEntityTooLarge
@@ -273,7 +273,7 @@ func as[E error](err error) bool {
 // fail answers with an error: a page, or for the page's own script a text. Who has not logged in is asked to.
 func (q *request) fail(err error) {
 	status := statusOf(err)
-	if status == http.StatusInternalServerError {
+	if status == http.StatusInternalServerError || status == http.StatusServiceUnavailable {
 		if q.ctx().Err() != nil {
 			return // nobody waits for it any more
 		}
@@ -305,6 +305,10 @@ func errorText(status int, err error) string {
 		return "Something went wrong here. The server's log says what."
 	case http.StatusNotFound:
 		return "There is nothing at this address, or it is not for you to see."
+	case http.StatusServiceUnavailable:
+		if !as[*auth.BusyError](err) {
+			return "The server cannot reach its database or its blobs. Nothing is lost; try again."
+		}
 	}
 	return sentence(err.Error())
 }
