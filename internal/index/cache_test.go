@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -174,13 +175,20 @@ func TestFlightEndsWithItsLastCaller(t *testing.T) {
 	_, err := g.do(ctx, "k", func(shared context.Context) (int, error) {
 		cancel()
 		<-shared.Done()
+		for range 1000 {
+			runtime.Gosched() // the caller has all the time to leave
+		}
 		close(ended)
 		return 0, nil
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	<-ended
+	select {
+	case <-ended:
+	default:
+		t.Error("the work goes on although its last caller has left: a process that ends now leaves files behind")
+	}
 	if n, err := g.do(context.Background(), "k", func(context.Context) (int, error) { return 1, nil }); n != 1 || err != nil {
 		t.Errorf("afterwards: %d, %v", n, err)
 	}

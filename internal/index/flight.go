@@ -7,7 +7,8 @@ import (
 
 // flights makes concurrent callers of the same key share one piece of work. Unlike
 // x/sync/singleflight, the work is not bound to the first caller: it is cancelled when the
-// last caller has gone, and a caller that leaves early does not take it from the others.
+// last caller has gone, and a caller that leaves early does not take it from the others. The last
+// one waits until the work has stopped: nothing goes on, and no file is left, behind whoever gave up.
 type flights[T any] struct {
 	mu   sync.Mutex
 	byID map[string]*flight[T]
@@ -46,14 +47,16 @@ func (g *flights[T]) do(ctx context.Context, key string, work func(context.Conte
 		return f.value, f.err
 	case <-ctx.Done():
 		g.mu.Lock()
-		if f.waiting--; f.waiting == 0 {
-			// Nobody may join a flight that is being called off.
-			if g.byID[key] == f {
-				delete(g.byID, key)
-			}
-			f.cancel()
+		f.waiting--
+		last := f.waiting == 0
+		if last && g.byID[key] == f { // nobody may join a flight that is being called off
+			delete(g.byID, key)
 		}
 		g.mu.Unlock()
+		if last {
+			f.cancel()
+			<-f.done
+		}
 		var none T
 		return none, context.Cause(ctx)
 	}

@@ -36,7 +36,7 @@ func TestNoSharedDirectory(t *testing.T) {
 	b.checkFiles(first)
 	b.checkStageLog(first, "resolve local", "resolve for local with Python")
 	b.checkRepository()
-	for _, dir := range []string{"server/blobs", "worker/blobs", "worker/repos", "worker/logs/[!.]*"} {
+	for _, dir := range []string{"server/blobs", "worker/blobs", "worker/repos", "worker/logs/[^.]*"} {
 		if found, _ := filepath.Glob(filepath.Join(b.dir, dir)); len(found) > 0 {
 			t.Errorf("%s is there: %q", dir, found)
 		}
