@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"reqpm/internal/blob"
+	"reqpm/internal/blob/conformance"
 	"reqpm/internal/filelock"
 )
 
@@ -27,39 +28,12 @@ func openLogs(t *testing.T, dir string) *blob.Logs {
 	return l
 }
 
-func create(t *testing.T, l *blob.Logs, name string) *blob.LogWriter {
-	t.Helper()
-	w, err := l.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-func openLog(t *testing.T, l *blob.Logs, name string) *blob.LogReader {
-	t.Helper()
-	r, err := l.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
-
-// follow reads to the end of a log that is being written.
-func follow(ctx context.Context, r *blob.LogReader) (string, error) {
-	var text strings.Builder
-	for {
-		if _, err := io.Copy(&text, r); err != nil {
-			return text.String(), err
-		}
-		switch err := r.Wait(ctx); {
-		case errors.Is(err, io.EOF):
-			return text.String(), nil
-		case err != nil:
-			return text.String(), err
-		}
-	}
+// A directory does what every place of logs does.
+func TestDirLogs(t *testing.T) {
+	conformance.Logs(t, func(t *testing.T) func() *blob.Logs {
+		dir := t.TempDir()
+		return func() *blob.Logs { return openLogs(t, dir) }
+	})
 }
 
 // Readers in this process and in another see every line of a log while it grows, whenever they come,
@@ -67,7 +41,7 @@ func follow(ctx context.Context, r *blob.LogReader) (string, error) {
 func TestFollow(t *testing.T) {
 	dir := t.TempDir()
 	here, there := openLogs(t, dir), openLogs(t, dir)
-	w := create(t, here, "run/1/flask.1.log")
+	w := conformance.CreateLog(t, here, "run/1/flask.1.log")
 	var want strings.Builder
 	var wg sync.WaitGroup
 	texts := make([]string, 20)
@@ -77,9 +51,9 @@ func TestFollow(t *testing.T) {
 			if i%20 == 0 {
 				logs = there
 			}
-			r := openLog(t, logs, "run/1/flask.1.log")
+			r := conformance.OpenLog(t, logs, "run/1/flask.1.log")
 			wg.Go(func() {
-				text, err := follow(t.Context(), r)
+				text, err := conformance.ReadLog(t.Context(), r)
 				if err != nil {
 					t.Error(err)
 				}
@@ -106,8 +80,8 @@ func TestFollow(t *testing.T) {
 // A line reaches a follower in this process without a wait for the next poll.
 func TestFollowAtOnce(t *testing.T) {
 	l := openLogs(t, t.TempDir())
-	w := create(t, l, "a.log")
-	r := openLog(t, l, "a.log")
+	w := conformance.CreateLog(t, l, "a.log")
+	r := conformance.OpenLog(t, l, "a.log")
 	start := time.Now()
 	for range 20 {
 		waited := make(chan error)
@@ -141,7 +115,7 @@ func TestFollowAtOnce(t *testing.T) {
 func TestOffsets(t *testing.T) {
 	dir := t.TempDir()
 	l := openLogs(t, dir)
-	w := create(t, l, "big.log")
+	w := conformance.CreateLog(t, l, "big.log")
 	var text strings.Builder
 	for i := 0; text.Len() < 3<<20; i++ {
 		fmt.Fprintf(&text, "gcc -O2 -c file%d.c\n", i)
@@ -149,7 +123,7 @@ func TestOffsets(t *testing.T) {
 	if _, err := io.WriteString(w, text.String()); err != nil {
 		t.Fatal(err)
 	}
-	plain := openLog(t, l, "big.log")
+	plain := conformance.OpenLog(t, l, "big.log")
 	check := func(what string, r *blob.LogReader) {
 		t.Helper()
 		for _, at := range []int64{0, 1, 1<<20 - 3, 1 << 20, 2<<20 + 17, int64(text.Len()) - 5, int64(text.Len()), int64(text.Len()) + 100} {
@@ -174,7 +148,7 @@ func TestOffsets(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("opened before it was closed", plain)
-	packed := openLog(t, l, "big.log")
+	packed := conformance.OpenLog(t, l, "big.log")
 	check("closed", packed)
 	if err := packed.Wait(t.Context()); !errors.Is(err, io.EOF) {
 		t.Errorf("a closed log waits for more: %v", err)
@@ -201,7 +175,7 @@ func TestOffsets(t *testing.T) {
 func TestDeadWriter(t *testing.T) {
 	dir := t.TempDir()
 	l := openLogs(t, dir)
-	w := create(t, l, "alive.log")
+	w := conformance.CreateLog(t, l, "alive.log")
 	if err := l.Finish("alive.log"); !errors.Is(err, filelock.ErrHeld) {
 		t.Errorf("a log was finished under its writer: %v", err)
 	}
@@ -212,8 +186,8 @@ func TestDeadWriter(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "dead.log"), []byte("the last li"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := openLog(t, l, "dead.log")
-	if text, err := follow(t.Context(), r); text != "the last li" || err != nil {
+	r := conformance.OpenLog(t, l, "dead.log")
+	if text, err := conformance.ReadLog(t.Context(), r); text != "the last li" || err != nil {
 		t.Errorf("%q %v", text, err)
 	}
 	for range 2 {
@@ -224,7 +198,7 @@ func TestDeadWriter(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "dead.log")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the plain file is still there: %v", err)
 	}
-	if text, err := follow(t.Context(), openLog(t, l, "dead.log")); text != "the last li" || err != nil {
+	if text, err := conformance.ReadLog(t.Context(), conformance.OpenLog(t, l, "dead.log")); text != "the last li" || err != nil {
 		t.Errorf("finished: %q %v", text, err)
 	}
 	if err := l.Finish("nosuch.log"); !errors.Is(err, blob.ErrNotFound) {
@@ -235,7 +209,7 @@ func TestDeadWriter(t *testing.T) {
 // No log is ever overwritten.
 func TestCreateTwice(t *testing.T) {
 	l := openLogs(t, t.TempDir())
-	w := create(t, l, "a/b.log")
+	w := conformance.CreateLog(t, l, "a/b.log")
 	if _, err := l.Create("a/b.log"); !errors.Is(err, blob.ErrExists) {
 		t.Errorf("a running log started again: %v", err)
 	}
@@ -270,7 +244,7 @@ func TestCreateTwice(t *testing.T) {
 func TestDamaged(t *testing.T) {
 	dir := t.TempDir()
 	l := openLogs(t, dir)
-	w := create(t, l, "a.log")
+	w := conformance.CreateLog(t, l, "a.log")
 	fmt.Fprint(w, strings.Repeat("some text ", 1000))
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func files(t *testing.T, dir string) []string {
 func TestStoreLogsAfterAKill(t *testing.T) {
 	blobs, dir := t.TempDir(), t.TempDir()
 	store := openDir(t, blobs)
-	w := create(t, openStoreLogs(t, store, dir), "closed.log")
+	w := conformance.CreateLog(t, openStoreLogs(t, store, dir), "closed.log")
 	fmt.Fprintln(w, "text")
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestStoreLogsAfterAKill(t *testing.T) {
 	}
 	openStoreLogs(t, store, dir)
 	there := openStoreLogs(t, store, t.TempDir())
-	r := openLog(t, there, "killed.log")
+	r := conformance.OpenLog(t, there, "killed.log")
 	if text, err := conformance.ReadLog(t.Context(), r); text != "more than was sent" || err != nil {
 		t.Errorf("%q %v", text, err)
 	}
@@ -100,7 +100,7 @@ func TestStoreLogsOfALostMachine(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if text, err := conformance.ReadLog(t.Context(), openLog(t, there, "lost.log")); text != "one\ntwo\n" || err != nil {
+		if text, err := conformance.ReadLog(t.Context(), conformance.OpenLog(t, there, "lost.log")); text != "one\ntwo\n" || err != nil {
 			t.Errorf("%q %v", text, err)
 		}
 		if err := there.Finish("lost.log"); err != nil {

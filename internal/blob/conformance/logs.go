@@ -13,8 +13,8 @@ import (
 	"reqpm/internal/blob"
 )
 
-// Logs runs the suite of logs that lie in a store: open gives logs on the same store, but with a directory of
-// their own, each time within one call's test. So each is another machine.
+// Logs runs the suite of logs. What open gives opens the same logs again, as another process would: those of a directory, or of
+// a store with a directory of its own each time, as on another machine.
 func Logs(t *testing.T, open func(t *testing.T) func() *blob.Logs) {
 	for _, test := range []struct {
 		name string
@@ -24,7 +24,8 @@ func Logs(t *testing.T, open func(t *testing.T) func() *blob.Logs) {
 	}
 }
 
-func create(t *testing.T, l *blob.Logs, name string) *blob.LogWriter {
+// CreateLog begins a log.
+func CreateLog(t *testing.T, l *blob.Logs, name string) *blob.LogWriter {
 	t.Helper()
 	w, err := l.Create(name)
 	if err != nil {
@@ -33,7 +34,8 @@ func create(t *testing.T, l *blob.Logs, name string) *blob.LogWriter {
 	return w
 }
 
-func openLog(t *testing.T, l *blob.Logs, name string) *blob.LogReader {
+// OpenLog opens a log for as long as the test goes on.
+func OpenLog(t *testing.T, l *blob.Logs, name string) *blob.LogReader {
 	t.Helper()
 	r, err := l.Open(name)
 	if err != nil {
@@ -63,11 +65,11 @@ func ReadLog(ctx context.Context, r *blob.LogReader) (string, error) {
 func follow(t *testing.T, open func() *blob.Logs) {
 	here, there := open(), open()
 	const name = "run/1/flask.1.log"
-	w := create(t, here, name)
+	w := CreateLog(t, here, name)
 	if _, err := there.Create(name); !errors.Is(err, blob.ErrExists) {
 		t.Errorf("a log that another machine writes was started again: %v", err)
 	}
-	first := openLog(t, there, name)
+	first := OpenLog(t, there, name)
 	var want strings.Builder
 	var wg sync.WaitGroup
 	texts := make([]string, 20)
@@ -84,7 +86,7 @@ func follow(t *testing.T, open func() *blob.Logs) {
 			}
 			t.Logf("a line was there after %v", time.Since(begin))
 		}
-		r := openLog(t, there, name)
+		r := OpenLog(t, there, name)
 		wg.Go(func() {
 			text, err := ReadLog(t.Context(), r)
 			if err != nil {
@@ -118,12 +120,12 @@ func follow(t *testing.T, open func() *blob.Logs) {
 // offsets are the same while a log is written and when it is closed, over parts too.
 func offsets(t *testing.T, open func() *blob.Logs) {
 	here, there := open(), open()
-	w := create(t, here, "long.log")
+	w := CreateLog(t, here, "long.log")
 	line := strings.Repeat("0123456789abcde\n", 1<<12) // 64 KiB
 	for range 40 {
 		fmt.Fprint(w, line)
 	}
-	r := openLog(t, there, "long.log")
+	r := OpenLog(t, there, "long.log")
 	look := func(when string, at int64) {
 		t.Helper()
 		if _, err := r.Seek(at, io.SeekStart); err != nil {
@@ -147,7 +149,7 @@ func offsets(t *testing.T, open func() *blob.Logs) {
 	for _, at := range places {
 		look("closed under its reader", at)
 	}
-	r = openLog(t, there, "long.log")
+	r = OpenLog(t, there, "long.log")
 	for _, at := range places {
 		look("closed", at)
 	}
@@ -158,7 +160,7 @@ func offsets(t *testing.T, open func() *blob.Logs) {
 
 func listLogs(t *testing.T, open func() *blob.Logs) {
 	here, there := open(), open()
-	closed, running := create(t, here, "a/closed.log"), create(t, here, "a/running.log")
+	closed, running := CreateLog(t, here, "a/closed.log"), CreateLog(t, here, "a/running.log")
 	fmt.Fprintln(closed, "x")
 	fmt.Fprintln(running, "x")
 	if err := closed.Close(); err != nil {
