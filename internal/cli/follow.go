@@ -37,17 +37,18 @@ type runWatch struct {
 	slots    int       // of all workers, for the time left
 	builds   map[int64]api.Build
 	stages   map[int64]api.Step
-	told     map[int64]string // what was said last of a step: state and attempt
-	watching bool             // the first look is behind us
+	told     map[int64]string      // what was said last of a step: state and attempt
+	watching bool                  // the first look is behind us
+	news     func(step int64) bool // what is told also when it has ended before the first look
 }
 
-// watchRun stays until a run has ended, and ends as it did.
-func (a *app) watchRun(ctx context.Context, c *client.Client, id int64, o watchOptions) error {
+// watchRun stays until a run has ended, and ends as it did. Of what has succeeded before it comes, it tells the news.
+func (a *app) watchRun(ctx context.Context, c *client.Client, id int64, o watchOptions, news func(step int64) bool) error {
 	r, err := c.Run(ctx, id)
 	if err != nil {
 		return err
 	}
-	w := &runWatch{app: a, c: c, run: r, quiet: !o.follow, builds: map[int64]api.Build{}, stages: map[int64]api.Step{}, told: map[int64]string{}, slots: 1}
+	w := &runWatch{app: a, c: c, run: r, quiet: !o.follow, builds: map[int64]api.Build{}, stages: map[int64]api.Step{}, told: map[int64]string{}, slots: 1, news: news}
 	w.name = newNames(c).run(ctx, r.Run)
 	w.show = &progress{app: a, many: len(r.Targets) > 1}
 	if !a.global.json && o.follow {
@@ -127,7 +128,7 @@ func (w *runWatch) look(ctx context.Context) (err error) {
 	// What ended first is told first; at the first look, only how far it is.
 	slices.SortStableFunc(builds, func(a, b api.Build) int { return endOf(a).Compare(endOf(b)) })
 	for _, b := range builds {
-		if !w.watching && b.State.Ended() && b.State == store.Succeeded {
+		if !w.watching && b.State == store.Succeeded && !w.news(b.ID) {
 			w.told[b.ID] = sayingOf(b)
 			continue
 		}
@@ -414,3 +415,7 @@ func (a *app) sayProof(s api.Step) {
 		a.say("command  %s", firstLine(p.Command.Output))
 	}
 }
+
+// News of a run that has just begun, and of one that was going on.
+func anyStep(int64) bool { return true }
+func noStep(int64) bool  { return false }

@@ -79,7 +79,7 @@ func (a *app) createProject(ctx context.Context, c *client.Client, o projectCrea
 		return err
 	}
 	if o.watch.any() && p.LastRun != nil {
-		return a.watchRun(ctx, c, p.LastRun.ID, o.watch)
+		return a.watchRun(ctx, c, p.LastRun.ID, o.watch, anyStep)
 	}
 	if a.global.json {
 		return a.printJSON(p)
@@ -223,7 +223,7 @@ func (a *app) syncProject(ctx context.Context, c *client.Client, name string, wa
 			return err
 		}
 		if watch.any() {
-			return a.watchRun(ctx, c, r.ID, watch)
+			return a.watchRun(ctx, c, r.ID, watch, anyStep)
 		}
 		answer.Run = r.ID
 		if !a.global.json {

@@ -268,7 +268,7 @@ func TestRemoteFailureAndRetry(t *testing.T) {
 	b.exits(exitOK, "needs mid==1.0", "run", "show", "app")
 	b.script.set(func(s *script) { s.fails["mid"] = false })
 	code, out, errs = b.run("run", "retry", "app", "--follow")
-	if code != exitOK || !strings.Contains(errs, "3 steps are done again") || !strings.Contains(errs, "4 built, 0 reused, 0 failed") || strings.Contains(errs, "built    base 1.0") {
+	if code != exitOK || !strings.Contains(errs, "3 steps are done again") || !strings.Contains(errs, "4 built, 0 reused, 0 failed") || !strings.Contains(errs, "built    mid 1.0") || strings.Contains(errs, "built    base 1.0") {
 		t.Errorf("ends with %d\n%s%s", code, out, errs)
 	}
 	b.exits(exitOK, "build local base==1.0", "run", "retry", "app", "--package", "base", "--dependents", "--dry-run")

@@ -59,7 +59,7 @@ func (a *app) startRun(ctx context.Context, c *client.Client, project string, wa
 		return err
 	}
 	if watch.any() {
-		return a.watchRun(ctx, c, r.ID, watch)
+		return a.watchRun(ctx, c, r.ID, watch, anyStep)
 	}
 	if a.global.json {
 		return a.printJSON(r)
@@ -80,7 +80,7 @@ func (a *app) newRunFollowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.watchRun(ctx, c, r.ID, watchOptions{follow: true})
+			return a.watchRun(ctx, c, r.ID, watchOptions{follow: true}, noStep)
 		}),
 	}
 }
@@ -319,7 +319,11 @@ func (a *app) retryRun(ctx context.Context, c *client.Client, text string, o ret
 			return err
 		}
 		if o.watch.any() {
-			return a.watchRun(ctx, c, r.ID, o.watch)
+			again := map[int64]bool{}
+			for _, s := range plan.Steps {
+				again[s.ID] = true
+			}
+			return a.watchRun(ctx, c, r.ID, o.watch, func(step int64) bool { return again[step] })
 		}
 	}
 	if a.global.json {
