@@ -221,7 +221,7 @@ func (a *API) addPushHook() {
 			"application/x-www-form-urlencoded": {Schema: anything}}},
 		Responses: map[string]*huma.Response{
 			"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: a.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[PushAnswer](), true, "")}}},
-			"403": problem, "413": problem, "415": problem, "422": problem, "500": problem,
+			"403": problem, "413": problem, "415": problem, "422": problem, "500": problem, "503": problem,
 		}}
 	a.roles[op.Method+" "+path] = auth.None
 	a.api.OpenAPI().AddOperation(op)
