@@ -308,8 +308,8 @@ func (p *Pipeline) lockedDecision(name string, f index.File) lockfile.Decision {
 	return lockfile.NoSource
 }
 
-// LockTools adds to a locked target what its builds need: the tools, and the choice for each set of
-// build requirements. Packages that cannot be built add nothing.
+// LockTools says in a locked target what its builds need: the tools, and the choice for each set of
+// build requirements, in place of those that it had. Packages that cannot be built add nothing.
 func (p *Pipeline) LockTools(ctx context.Context, t *lockfile.Target, work *Work) error {
 	edges := map[plan.ID][]lockfile.Edge{}
 	for _, e := range work.Plan.Edges() {
@@ -318,6 +318,7 @@ func (p *Pipeline) LockTools(ctx context.Context, t *lockfile.Target, work *Work
 		}
 	}
 	roots := map[string]lockfile.BuildRoot{}
+	t.Tools = nil
 	for _, id := range slices.Sorted(maps.Keys(work.builds)) {
 		b := work.builds[id]
 		if b.err != nil {

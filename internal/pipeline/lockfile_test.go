@@ -11,10 +11,13 @@ import (
 	"reqpm/internal/testindex"
 )
 
-// withTools is the lock of a plan, as reqpm lock --tools writes it.
+// withTools is the lock of a plan, as reqpm lock --tools writes it. Whoever was interrupted says it again, which makes no difference.
 func withTools(t *testing.T, l *line, work *Work) lockfile.File {
 	t.Helper()
 	target, err := l.LockTarget(t.Context(), work.Lock)
+	if err == nil {
+		err = l.LockTools(t.Context(), &target, work)
+	}
 	if err == nil {
 		err = l.LockTools(t.Context(), &target, work)
 	}

@@ -88,13 +88,13 @@ func (b *bed) worker(name string) *process {
 // project makes project number n, whose packages no other has, and tells of its run.
 func (b *bed) project(n int) int64 {
 	b.t.Helper()
-	version := fmt.Sprintf("%d.0", n+1)
+	app, libA, libB := own(n)[0], own(n)[1], own(n)[2]
 	must(b.t, b.index.Add(
-		testindex.Package{Name: "lib-a", Version: version, BuildRequires: []string{"tool-top>=2"}},
-		testindex.Package{Name: "lib-b", Version: version, BuildRequires: []string{"tool-top"}, Requires: []string{"lib-a==" + version}},
-		testindex.Package{Name: "app", Version: version, BuildRequires: []string{"tool-base"}, Requires: []string{"lib-b==" + version}}))
+		testindex.Package{Name: libA, Version: "1.0", BuildRequires: []string{"tool-top>=2"}},
+		testindex.Package{Name: libB, Version: "1.0", BuildRequires: []string{"tool-top"}, Requires: []string{libA}},
+		testindex.Package{Name: app, Version: "1.0", BuildRequires: []string{"tool-base"}, Requires: []string{libB}}))
 	dir := filepath.Join(b.dir, fmt.Sprintf("p%d", n))
-	makeRepository(b.t, dir, "app=="+version+"\n")
+	makeRepository(b.t, dir, app+"==1.0\n")
 	var created struct {
 		LastRun run `json:"last_run"`
 	}
@@ -105,8 +105,11 @@ func (b *bed) project(n int) int64 {
 	return created.LastRun.ID
 }
 
-// own are the packages that each project has for itself.
-var own = []string{"app", "lib-a", "lib-b"}
+// own are the packages that project number n has for itself. Their names are its own, too: pages of the index
+// are believed for ten minutes, new versions of a name that is known are not seen before.
+func own(n int) []string {
+	return []string{fmt.Sprintf("app-%d", n), fmt.Sprintf("lib-a-%d", n), fmt.Sprintf("lib-b-%d", n)}
+}
 
 // killing kills as often as asked, always with work going on, and looks at everything in the end.
 func (b *bed) killing(kill func() (pid int, restart func())) {
@@ -128,7 +131,7 @@ func (b *bed) killing(kill func() (pid int, restart func())) {
 		b.t.Errorf("work was resumed after %v, more than %v", watch.longest, limit)
 	}
 	for i, id := range runs {
-		b.checkWhole(fmt.Sprintf("p%d", i), id, own)
+		b.checkWhole(fmt.Sprintf("p%d", i), id, own(i))
 	}
 }
 
@@ -228,6 +231,13 @@ func (b *bed) checkWhole(project string, id int64, want []string) {
 	must(b.t, err)
 	if r.State != store.RunSucceeded {
 		b.t.Errorf("%s: the run %s: %s", project, r.State, r.Message)
+		steps, err := b.store.RunSteps(ctx, id)
+		must(b.t, err)
+		for _, s := range steps {
+			if s.State != store.Succeeded {
+				b.t.Errorf("%s is %s after %d attempts, %d losses: %s %s", s.Key, s.State, s.Attempt, s.Losses, s.Cause, s.Result)
+			}
+		}
 		return
 	}
 	b.checkSteps(project, id)

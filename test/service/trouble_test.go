@@ -25,7 +25,7 @@ func TestBaseChanges(t *testing.T) {
 	server.stop(syscall.SIGKILL)
 	b.serve()
 	b.succeeds(id)
-	b.checkWhole("p0", id, own)
+	b.checkWhole("p0", id, own(0))
 }
 
 // succeeds waits for the end of a run.
