@@ -122,7 +122,8 @@ func (b *bed) killing(kill func() (pid int, restart func())) {
 			runs = append(runs, b.project(len(runs)))
 		}
 		b.until("something runs", time.Minute, func() bool { return len(b.running()) > 0 })
-		b.pause(rand.N(700 * time.Millisecond))
+		// Long enough now and then for the longest step: what loses twenty workers in a row is given up.
+		b.pause(rand.N(2 * time.Second))
 		watch.kill(kill)
 	}
 	b.until("every run has ended", 5*time.Minute, func() bool { return b.unfinished(runs) == 0 })
