@@ -71,7 +71,7 @@ type sdistRecord struct {
 }
 
 // recordFormat changes when the readers learn something new: older records are read again.
-const recordFormat = 8
+const recordFormat = 9
 
 // fileKey names a file in our caches: its hash, or that of its address where the index gives none.
 func fileKey(f index.File) string {

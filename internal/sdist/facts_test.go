@@ -176,6 +176,8 @@ func TestReadForecastsNativeParts(t *testing.T) {
 		{"meson", files{"pyproject.toml": backend("mesonpy"), "meson.build": "", "a.f90": "", "a.c": ""}, Native{Meson: true, C: true, Fortran: true, Sources: 2}},
 		{"meson without anything to compile", files{"pyproject.toml": backend("mesonpy"), "meson.build": "", "tests/a.c": ""}, Native{}},
 		{"cmake", files{"pyproject.toml": backend("scikit_build_core.build"), "CMakeLists.txt": "", "a.cc": ""}, Native{CMake: true, CXX: true, Sources: 1}},
+		{"cmake of C only", files{"pyproject.toml": backend("scikit_build_core.build"), "CMakeLists.txt": "", "a.c": ""}, Native{CMake: true, C: true, CXX: true, Sources: 1}},
+		{"fortran of a vendored meson's tests", files{"pyproject.toml": backend("mesonpy"), "meson.build": "", "a.c": "", "vendored-meson/test cases/fortran/a.f90": ""}, Native{Meson: true, C: true, Sources: 1}},
 		{"cmake of an example", files{"pyproject.toml": setuptools, "CMakeLists.txt": "", "a.cc": ""}, Native{}},
 		{"poetry script", files{"pyproject.toml": backend("poetry.core.masonry.api") + "[tool.poetry.build]\nscript='build.py'\n", "a.c": ""}, Native{C: true, Sources: 1}},
 		{"hatch hook", files{"pyproject.toml": backend("hatchling.build") + "[tool.hatch.build.hooks.custom]\n", "hatch_build.py": "from setuptools import Extension\nExtension()", "a.c": ""}, Native{C: true, Sources: 1}},

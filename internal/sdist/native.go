@@ -10,7 +10,7 @@ import (
 
 // Directories whose native files are not part of what is built.
 var besideTheCode = map[string]bool{
-	"test": true, "tests": true, "testing": true, "doc": true, "docs": true, "example": true, "examples": true,
+	"test": true, "tests": true, "testing": true, "test cases": true /* of a vendored meson, as numpy's */, "doc": true, "docs": true, "example": true, "examples": true,
 	"demo": true, "demos": true, "benchmark": true, "benchmarks": true, "bench": true, "fuzz": true,
 	"node_modules": true, "__pycache__": true, ".git": true, ".github": true,
 }
@@ -55,7 +55,9 @@ func scanNative(f Facts, p pyproject, scripts string, t tree) (Native, error) {
 		n.Sources += found.rust
 	}
 	if compiles {
-		n.C, n.CXX, n.Fortran = found.c > 0, found.cxx > 0 || found.cythonCXX, found.fortran > 0
+		// A CMake project() that names no languages asks for C and C++, whatever the sources are
+		// (cmake-commands(7), project), and those that name them mostly name both, as pyzmq's.
+		n.C, n.CXX, n.Fortran = found.c > 0, found.cxx > 0 || found.cythonCXX || n.CMake, found.fortran > 0
 		// Without .pyx files, Cython may still compile plain .py files.
 		n.Cython = found.cython > 0 || wants("cython") && strings.Contains(scripts, "cythonize")
 		n.Sources += found.c + found.cxx + found.fortran + found.cython
