@@ -43,6 +43,7 @@ type Config struct {
 	Logs     *blob.Logs
 	Projects service.Projects
 	Preview  Preview
+	Settings service.SettingsBase
 	Version  string
 	Log      *slog.Logger
 	// Events are those after a number, and then every new one until the context ends.
@@ -88,6 +89,7 @@ func New(cfg Config) *API {
 	a.userOperations()
 	a.systemOperations()
 	a.scheduleOperations()
+	a.settingsOperations()
 	a.outdatedOperations()
 	a.pushHookOperations()
 	a.channelOperations()

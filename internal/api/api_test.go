@@ -87,7 +87,7 @@ func newBed(t *testing.T, url string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Version: "test", Events: events})
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Settings: service.NewSettingsBase(), Version: "test", Events: events})
 	return b
 }
 

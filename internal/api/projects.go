@@ -59,7 +59,7 @@ type ProjectFields struct {
 	GitURL           string           `json:"git_url" minLength:"1" maxLength:"2000"`
 	Ref              string           `json:"ref,omitempty" maxLength:"255" doc:"branch, tag or commit; absent: the repository's default branch"`
 	RequirementFiles []string         `json:"requirement_files,omitempty" maxItems:"100" nullable:"false" doc:"absent: those that are found"`
-	Targets          []string         `json:"targets" minItems:"1" maxItems:"40" nullable:"false"`
+	Targets          []string         `json:"targets,omitempty" minItems:"1" maxItems:"40" nullable:"false" doc:"absent: the default_targets of the server's settings"`
 	Settings         service.Settings `json:"settings,omitempty"`
 	Sync             bool             `json:"sync,omitempty" doc:"a new commit makes a run"`
 }
@@ -161,6 +161,13 @@ func (p ProjectFields) store() store.Project {
 }
 
 func (a *API) createProject(ctx context.Context, in *projectInput) (*projectOutput, error) {
+	if len(in.Body.Targets) == 0 {
+		now, err := a.cfg.Settings.Read(ctx, a.cfg.Store.Queries)
+		if err != nil {
+			return nil, err
+		}
+		in.Body.Targets = now.DefaultTargets
+	}
 	if err := a.check(ctx, in.Body.ProjectFields); err != nil {
 		return nil, err
 	}

@@ -99,6 +99,8 @@ var routes = map[string]entry{
 	"GET /schedules":             {auth.Viewer, server},
 	"PATCH /schedules/{name}":    {auth.Admin, server},
 	"POST /schedules/{name}/run": {auth.Admin, server},
+	"GET /settings":              {auth.Admin, server},
+	"PATCH /settings":            {auth.Admin, server},
 	"GET /limits":                {auth.Viewer, server},
 	"PUT /limits":                {auth.Admin, server},
 

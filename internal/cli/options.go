@@ -45,6 +45,7 @@ type projectOptions struct {
 	extraIndex, findLinks        []string
 	offline                      bool
 	excludeNewer, minAge         string
+	blocked                      []string // by the server, beside those of the configuration file
 	allowWheel, allowPure        []string
 	allowCompiled                []string
 	buildConstraints, dropBuild  []string
@@ -126,6 +127,7 @@ func (o *projectOptions) registerBuild(cmd *cobra.Command) {
 type configFile struct {
 	Index        indexConfig      `toml:"index"`
 	Distribution distributionFile `toml:"distribution"`
+	Server       serverFile       `toml:"server"`
 }
 
 // configPath is the configuration file that is read, "" when there is none.
@@ -260,7 +262,7 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	if cfg.ExcludeNewer, err = parseDate(o.excludeNewer); err != nil {
 		return nil, err
 	}
-	if err := conf.Index.guard(&cfg, o.minAge); err != nil {
+	if err := conf.Index.guard(&cfg, o.minAge, o.blocked); err != nil {
 		return nil, err
 	}
 	client, err := index.New(cfg)

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
+	"github.com/spf13/pflag"
 
 	"reqpm/internal/api"
 	"reqpm/internal/auth"
@@ -44,12 +44,14 @@ type serviceOptions struct {
 	lease           time.Duration
 	allowSource     []string
 	minFree         int64
+	flags           *pflag.FlagSet // of the command
 	stop            stopOptions
 }
 
 func (o *serviceOptions) register(cmd *cobra.Command) {
 	o.stop.register(cmd)
 	f := cmd.Flags()
+	o.flags = f
 	f.StringVar(&o.database, "database", os.Getenv("REQPM_DATABASE"), "postgres://… or the path of an SQLite file (default: reqpm.db in the state directory; REQPM_DATABASE)")
 	f.StringVar(&o.blobs, "blobs", os.Getenv("REQPM_BLOBS"), "folder of blobs and logs, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME (default: the state directory; REQPM_BLOBS)")
 	f.StringVar(&o.name, "name", "", "name of the worker (default: the host's)")
@@ -58,7 +60,7 @@ func (o *serviceOptions) register(cmd *cobra.Command) {
 	f.DurationVar(&o.lease, "lease", time.Minute, "how long a worker may be silent before its work goes to others")
 	f.StringSliceVar(&o.allowSource, "allow-source", nil, "Git URLs may also be: local (file:///…), loopback (loopback and private addresses), http")
 	f.StringVar(&o.builder, "builder", builderAuto, "what builds: mock, chroot, or auto")
-	f.Int64Var(&o.minFree, "min-free", 2<<30, "bytes that must be free in the state directory for something new to be started")
+	f.Int64Var(&o.minFree, "min-free", 2<<30, "bytes that must be free in the state directory for something new to be started, unless the server's settings say otherwise")
 }
 
 func (o *serviceOptions) check() error {
@@ -83,6 +85,7 @@ type parts struct {
 	notify  *notify.Notifier
 	served  served
 	state   string
+	base    service.SettingsBase
 }
 
 func (p *parts) close() error {
@@ -123,8 +126,11 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 	if p.vault, err = auth.OpenVault(p.state); err != nil {
 		return p, err
 	}
-	p.served = served{a: a, allowSource: o.allowSource, builder: o.builder, slots: o.slots}
-	p.service = service.New(service.Config{Store: p.store, Pipelines: p.served, Blobs: p.blobs, Logs: p.logs, StateDir: p.state, Log: log})
+	if p.base, err = a.settingsBase(o.minFree, o.minFreeGiven()); err != nil {
+		return p, err
+	}
+	p.served = served{a: a, allowSource: o.allowSource, builder: o.builder, slots: o.slots, settings: p.settings}
+	p.service = service.New(service.Config{Settings: p.base, Store: p.store, Pipelines: p.served, Blobs: p.blobs, Logs: p.logs, StateDir: p.state, Log: log})
 	return p, nil
 }
 
@@ -133,7 +139,7 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 func (p *parts) newEngine(o serviceOptions, roles []string, takeover bool, log *slog.Logger, version string) (*engine.Engine, error) {
 	works := slices.Contains(roles, roleWorker)
 	cfg := engine.Config{Store: p.store, Name: o.name, Slots: o.slots, Lease: o.lease, Labels: map[string]string{"arch": runtime.GOARCH, "builder": o.builder},
-		Versions: map[string]string{"reqpm": version}, Health: p.health(o.minFree), Takeover: takeover, Log: log,
+		Versions: map[string]string{"reqpm": version}, Health: p.health(), Takeover: takeover, Log: log,
 		Handlers: p.handlers(o, works, slices.Contains(roles, roleWeb))}
 	maps.Copy(cfg.Labels, o.labels)
 	if work := p.served.a.work; works && work != nil {
@@ -143,33 +149,6 @@ func (p *parts) newEngine(o serviceOptions, roles []string, takeover bool, log *
 		cfg.Schedules = p.service.Schedules()
 	}
 	return engine.New(cfg)
-}
-
-// health says how much room there is for builds, and for what they leave: the least of the folders,
-// which may be on disks of their own.
-func (p *parts) health(least int64) func() (int64, string) {
-	return func() (int64, string) {
-		free, problem := int64(-1), ""
-		for _, folder := range []string{".", "blobs", "logs", "repos"} {
-			var s unix.Statfs_t
-			err := unix.Statfs(filepath.Join(p.state, folder), &s)
-			if errors.Is(err, unix.ENOENT) && folder != "." {
-				continue // made when there is something to put there
-			}
-			if err != nil {
-				return -1, "the state directory, " + folder + ": " + err.Error()
-			}
-			here := int64(s.Bavail) * s.Bsize
-			if free >= 0 && here >= free {
-				continue
-			}
-			free = here
-			if here < least {
-				problem = fmt.Sprintf("only %s are free in %s of the state directory, and %s must be (--min-free)", bytesText(here), folder, bytesText(least))
-			}
-		}
-		return free, strings.Replace(problem, " in . of ", " in ", 1)
-	}
 }
 
 func bytesText(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
@@ -324,8 +303,8 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	if err != nil {
 		return err
 	}
-	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Version: a.version, Log: log, Events: e.Events})
-	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Version: a.version, Log: log, Health: o.health, Events: e.Events})
+	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Settings: p.base, Version: a.version, Log: log, Events: e.Events})
+	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Settings: p.base, Version: a.version, Log: log, Health: o.health, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: stopping.ready(p.store.Ping), Metrics: web.Metrics(p.store)})
 	listener, err := net.Listen("tcp", o.listen)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,6 +32,7 @@ type served struct {
 	allowSource []string // what Git URLs may name beside https and ssh to public hosts
 	builder     string
 	slots       int // of the machine
+	settings    func(ctx context.Context) (service.ServerSettings, error)
 }
 
 var _ service.Pipelines = served{}
@@ -107,6 +109,9 @@ func (s served) Open(ctx context.Context, sub service.Subject, lock *lockfile.Fi
 		return nil, none, err
 	}
 	o.locked = lock
+	if err := s.lay(ctx, &o); err != nil {
+		return nil, none, err
+	}
 	pipelines, err := s.a.openPipelines(ctx, o, report)
 	if err != nil {
 		return nil, none, err
@@ -116,6 +121,20 @@ func (s served) Open(ctx context.Context, sub service.Subject, lock *lockfile.Fi
 		return nil, none, usagef("%q is not one target", sub.Target)
 	}
 	return pipelines[0], s.request(o, sub, state), nil
+}
+
+// lay puts what the server's settings say under the options of a project.
+func (s served) lay(ctx context.Context, o *projectOptions) error {
+	if s.settings == nil {
+		return nil
+	}
+	now, err := s.settings(ctx)
+	if err != nil {
+		return err
+	}
+	o.minAge, o.distribution.policy = cmp.Or(o.minAge, now.MinAge), cmp.Or(o.distribution.policy, now.Distribution)
+	o.blocked = now.Blocked
+	return nil
 }
 
 // Check tells what is wrong with a project's settings, before anything runs.

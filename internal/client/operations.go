@@ -222,6 +222,19 @@ func (c *Client) DrainWorker(ctx context.Context, id int64, drain bool) error {
 	return c.call(ctx, http.MethodPost, fmt.Sprintf("/workers/%d/drain", id), map[string]bool{"drain": drain}, nil)
 }
 
+// Settings are the settings of the server.
+func (c *Client) Settings(ctx context.Context) ([]api.Setting, error) {
+	return Collect(list[api.Setting](ctx, c, "/settings", nil), 0)
+}
+
+// ChangeSettings sets values by name, and "reset" to names whose stored values are forgotten.
+func (c *Client) ChangeSettings(ctx context.Context, change map[string]any) ([]api.Setting, error) {
+	var answer struct {
+		Items []api.Setting `json:"items"`
+	}
+	return answer.Items, c.call(ctx, http.MethodPatch, "/settings", change, &answer)
+}
+
 // Artifacts are the files of a run; kinds by comma, "" for all.
 func (c *Client) Artifacts(ctx context.Context, run int64, kinds string) iter.Seq2[api.Artifact, error] {
 	return list[api.Artifact](ctx, c, fmt.Sprintf("/runs/%d/artifacts", run), values("kind", kinds))

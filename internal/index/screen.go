@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -146,4 +147,19 @@ func (p *Project) HeldBack() []HeldBack {
 		}
 	}
 	return list
+}
+
+// ParseAge reads a length of time in days (7d) or as Go writes it (36h); "" and 0 are none.
+func ParseAge(s string) (time.Duration, error) {
+	if s == "" || s == "0" {
+		return 0, nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= 36500 {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	} else if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return d, nil
+	}
+	return 0, fmt.Errorf("the minimum age %q is no length of time such as 7d or 36h", s)
 }

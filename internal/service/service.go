@@ -56,6 +56,7 @@ type Pipelines interface {
 // Config is what a Service needs.
 type Config struct {
 	Store     *store.Store
+	Settings  SettingsBase // of the server
 	Pipelines Pipelines
 	Blobs     blob.Store
 	Logs      *blob.Logs

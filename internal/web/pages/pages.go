@@ -35,6 +35,7 @@ type Config struct {
 	Blobs    blob.Store
 	Logs     *blob.Logs
 	Projects service.Projects
+	Settings service.SettingsBase
 	Version  string
 	Log      *slog.Logger
 	// Health says what keeps this machine from its work; nil: it is not looked at. It answers at once.
