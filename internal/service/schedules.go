@@ -18,6 +18,7 @@ const (
 	ScheduleUpdates      = "update-check"
 	ScheduleCheckouts    = "clean-checkouts"
 	ScheduleRepositories = "check-repositories"
+	ScheduleDatabase     = "tidy-database"
 )
 
 // ScheduleInfo is what a schedule is for.
@@ -35,6 +36,7 @@ func ScheduleInfos() []ScheduleInfo {
 		{ScheduleUpdates, "Look for newer versions of locked packages", "24h", false},
 		{ScheduleCheckouts, "Remove checkouts that nobody used for long", "02:00", true},
 		{ScheduleRepositories, "Check the metadata of published repositories", "30m", false},
+		{ScheduleDatabase, "Forget old events, sessions, answers and log entries, and keep the lists fast", "1h", false},
 	}
 }
 
@@ -46,6 +48,7 @@ func (s *Service) Schedules() []engine.Schedule {
 		ScheduleUpdates:      s.updates,
 		ScheduleCheckouts:    s.cleanCheckouts,
 		ScheduleRepositories: s.checkRepositories,
+		ScheduleDatabase:     s.tidyDatabase,
 	}
 	var all []engine.Schedule
 	for _, info := range ScheduleInfos() {
@@ -108,6 +111,28 @@ func (s *Service) resume(ctx context.Context) (string, error) {
 		count(r.Queued, "step"), r.Freed, r.Blocked, count(r.Ended, "run"), count(len(r.Empty), "run"))
 	s.cfg.Log.Warn("work was stuck", "resumed", text)
 	return text, nil
+}
+
+// How long the database remembers what streams send again, and what nobody asks for by itself.
+const (
+	keepEvents  = 7 * 24 * time.Hour
+	keepRecords = 90 * 24 * time.Hour
+)
+
+// tidyDatabase forgets old records, and has the database see how large its tables have become.
+func (s *Service) tidyDatabase(ctx context.Context) (string, error) {
+	events, err := s.cfg.Store.DeleteEventsBefore(ctx, time.Now().Add(-keepEvents))
+	if err != nil {
+		return "", err
+	}
+	records, err := s.cfg.Store.Prune(ctx, time.Now().Add(-keepRecords))
+	if err != nil {
+		return "", err
+	}
+	if err := s.cfg.Store.Tune(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("forgot %s and %s", count(int(events), "event"), count(int(records), "old record")), nil
 }
 
 // count is a number of things in words.

@@ -17,24 +17,26 @@ func eachBench(b *testing.B, bench func(b *testing.B, s *store.Store)) {
 	b.Run("postgres", func(b *testing.B) { bench(b, storetest.Open(b, storetest.Postgres(b))) })
 }
 
-// fill makes n builds of 20 projects, in runs of 500: half of them ready, half waiting for one.
+// fill makes n builds of 20 projects and three targets, in 200 runs: half of them ready, half waiting
+// for one. So few builds and many are in as many lanes, which every claim looks at.
 func fill(b testing.TB, s *store.Store, n int) {
 	b.Helper()
 	var projects []store.Project
 	for i := range 20 {
 		projects = append(projects, project(b, s, fmt.Sprintf("project%d", i)))
 	}
-	for done := 0; done < n; done += 500 {
+	per := n / 200
+	for done := 0; done < n; done += per {
 		var steps []store.NewStep
-		for i := range min(500, n-done) {
+		for i := range per {
 			step := build(fmt.Sprintf("package%d", i), float64(i%97))
-			step.Target = []string{"el8", "el9", "el10"}[done/500%3]
+			step.Target = []string{"el8", "el9", "el10"}[done/per%3]
 			if i%2 == 1 {
 				step.Needs = []string{fmt.Sprintf("package%d", i-1)}
 			}
 			steps = append(steps, step)
 		}
-		run(b, s, projects[done/500%20].ID, steps...)
+		run(b, s, projects[done/per%20].ID, steps...)
 	}
 }
 
@@ -44,6 +46,9 @@ func BenchmarkDispatch(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			eachBench(b, func(b *testing.B, s *store.Store) {
 				fill(b, s, n)
+				if err := s.Tune(b.Context()); err != nil {
+					b.Fatal(err)
+				}
 				w := worker(b, s, "w")
 				for b.Loop() {
 					step := claim(b, s, w)
@@ -64,6 +69,9 @@ func BenchmarkLists(b *testing.B) {
 		w := worker(b, s, "w")
 		for i := range 50 {
 			finish(b, s, claim(b, s, w), []store.StepState{store.Failed, store.Succeeded}[i%2])
+		}
+		if err := s.Tune(b.Context()); err != nil {
+			b.Fatal(err)
 		}
 		builds := []store.Kind{store.Build}
 		for name, f := range map[string]store.StepFilter{

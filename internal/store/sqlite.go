@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -14,6 +15,9 @@ import (
 
 // busyTimeout is how long a writer waits for another one, in milliseconds.
 const busyTimeout = "PRAGMA busy_timeout = 10000"
+
+// sqliteConns are the connections to one file: one that writes, and readers beside it.
+const sqliteConns = 4
 
 var sqliteDialect = &dialect{
 	name:  "SQLite",
@@ -32,10 +36,15 @@ var sqliteDialect = &dialect{
 		if err != nil {
 			return nil, err
 		}
-		db.SetMaxOpenConns(4)
-		db.SetMaxIdleConns(4)
+		db.SetMaxOpenConns(sqliteConns)
+		db.SetMaxIdleConns(sqliteConns)
+		db.SetConnMaxLifetime(time.Hour) // for Tune
 		return db, nil
 	},
+	// 0x02: analyze what has grown tenfold; 0x10000: also tables that this connection did not ask
+	// (sqlite.org, PRAGMA optimize). So many rows of each index are read that a run's part of them is
+	// seen: with the few that SQLite reads by itself, all that is read is one run. 0.7 s for 100,000 builds.
+	tune: "PRAGMA analysis_limit = 100000; PRAGMA optimize = 0x10002",
 	away: func(err error) bool {
 		e, ok := errors.AsType[*sqlite.Error](err)
 		if !ok {

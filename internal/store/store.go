@@ -86,6 +86,8 @@ type dialect struct {
 	away     func(error) bool  // whether a driver's error is that the database is away, not that of a statement
 	// begin makes the writer of a transaction the only one.
 	begin string
+	// tune refreshes what the planner of queries knows of the tables' sizes; "": the database does so by itself.
+	tune string
 	// writable is an error when nothing can be written for now; nil: who answers can be written.
 	writable func(ctx context.Context, conn *sql.Conn) error
 }
@@ -124,6 +126,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if err := migrate(ctx, s.db, d, migrating, log); err != nil {
 		return fail(err)
+	}
+	if cfg.Server {
+		if err := s.Tune(ctx); err != nil {
+			log.Warn("the database's statistics are not fresh", "error", err)
+		}
 	}
 	if s.lock != nil && !cfg.Server {
 		err = s.lock.Close()
@@ -164,6 +171,19 @@ func (s *Store) Ping(ctx context.Context) error {
 		return s.fail("ask the database whether it can be written", err)
 	}
 	return nil
+}
+
+// Tune has the database choose its ways by how large the tables are now. Without it SQLite takes a
+// list's index by its order alone, and pages of one run or project are read from those of all.
+// Connections that are busy meanwhile know of it within an hour.
+func (s *Store) Tune(ctx context.Context) error {
+	if s.dialect.tune == "" {
+		return nil
+	}
+	_, err := s.exec(ctx, "tune the database", s.dialect.tune)
+	s.db.SetMaxIdleConns(0) // a connection reads the statistics when it is made
+	s.db.SetMaxIdleConns(sqliteConns)
+	return err
 }
 
 // IsFile tells whether an address is that of an SQLite file.
