@@ -16,6 +16,8 @@ cd "$(dirname "$(readlink -f "$0")")"
 GO_VERSION=1.26.8 # used when the machine's own Go is older than go.mod asks for
 LINT_VERSION=v2.15.0
 VERSITYGW_VERSION=v1.8.0 # the S3 server of the tests
+AXE_VERSION=4.14.1 # what looks whether pages can be used by everybody
+AXE_SHA512='FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=='
 CACHE=${REQPM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reqpm-setup}
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
@@ -347,18 +349,39 @@ s3_server() {
   mv "$CACHE/bin/versitygw" "$REQPM_VERSITYGW"
 }
 
+# axe fetches axe-core through npm, once. Without npm, or where it has no such package, the pages are not looked at with it:
+# the test says so.
+axe() {
+  local dir=$CACHE/axe-core-$AXE_VERSION
+  export REQPM_AXE=$dir/axe.min.js
+  [ -e "$REQPM_AXE" ] && return
+  REQPM_AXE=""
+  command -v npm >/dev/null || return 0
+  say "axe-core $AXE_VERSION through npm"
+  mkdir -p "$dir"
+  (cd "$dir" && npm pack --silent "axe-core@$AXE_VERSION" >/dev/null) || return 0
+  if [ "$(openssl dgst -sha512 -binary "$dir/axe-core-$AXE_VERSION.tgz" | base64 -w 0)" != "$AXE_SHA512" ]; then
+    rm -rf "$dir"
+    die "axe-core $AXE_VERSION came with another content than expected"
+  fi
+  tar -xzf "$dir/axe-core-$AXE_VERSION.tgz" -C "$dir" --strip-components 1 package/axe.min.js
+  rm "$dir/axe-core-$AXE_VERSION.tgz"
+  REQPM_AXE=$dir/axe.min.js
+}
+
 run_tests() {
   need_build_tools
-  install_packages cpio zstd libffi-dev util-linux file rpmlint postgresql
+  install_packages cpio zstd libffi-dev util-linux file rpmlint postgresql chromium openssl
   build_binary
   lint
   s3_server
+  axe
   say "make the EL-like test distribution"
   $SUDO test/eldistro/make.sh "${REQPM_ELDISTRO:=$CACHE/eldistro}"
   export REQPM_ELDISTRO
   say "go test -race, with the real index, real dnf and real builds"
   REQPM_NETWORK=1 REQPM_E2E=1 $SUDO env "PATH=$PATH" "HOME=$HOME" REQPM_NETWORK=1 REQPM_E2E=1 REQPM_ELDISTRO="$REQPM_ELDISTRO" \
-    REQPM_VERSITYGW="$REQPM_VERSITYGW" \
+    REQPM_VERSITYGW="$REQPM_VERSITYGW" REQPM_AXE="$REQPM_AXE" \
     go test -race -timeout 40m "$@" ./...
 }
 

@@ -37,6 +37,9 @@ func barLabel(all []segment) string {
 			parts = append(parts, fmt.Sprintf("%d %s", s.N, s.State))
 		}
 	}
+	if len(parts) == 0 {
+		return "nothing yet"
+	}
 	return strings.Join(parts, ", ")
 }
 

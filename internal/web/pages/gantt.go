@@ -73,7 +73,7 @@ func gantt(t runview.Timeline) string {
 		rows[i] = y
 		y += ganttRow
 	}
-	f(`<svg class="pic gantt" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, ganttWidth, y+6, ganttWidth, y+6, html.EscapeString(ganttLabelText(t)))
+	f(`<svg class="pic gantt" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="group" aria-label="%s">`, ganttWidth, y+6, ganttWidth, y+6, html.EscapeString(ganttLabelText(t)))
 	for at := time.Duration(0); at <= end; at += step {
 		f(`<path class="gl" d="M%.1f %.1fV%.1f"/>`, x(at), ganttHead-6, y)
 		if t.Now <= 0 || math.Abs(x(at)-nowAt(x(t.Now))) > 58 { // else under the word of the moment

@@ -165,6 +165,9 @@ type logFacts struct {
 
 func (p *Pages) logInfo(q *request) error {
 	l, err := q.logOfPath()
+	if errors.Is(err, blob.ErrNotFound) { // it has not begun: no error of who looks
+		return q.json(logFacts{Sections: []logSection{}})
+	}
 	if err != nil {
 		return err
 	}

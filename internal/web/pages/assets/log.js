@@ -267,7 +267,7 @@
     if (busy) { more = true; return; }
     busy = true;
     get('info').then(f => {
-      const first = !facts, had = facts ? facts.sections.length : 0;
+      const first = !facts || !facts.lines, had = facts ? facts.sections.length : 0;
       f.sections.forEach((s, n) => { if (!open.has(s.from) && (s.open || first && wrapAll(f))) open.set(s.from, true); if (!first && n >= had && follow) open.set(s.from, true); });
       facts = f; errors = new Set(f.errors || []);
       if (first) measure();
