@@ -29,7 +29,8 @@ func (a *app) newBenchScheduleCommand() *cobra.Command {
 		Use:   "schedule",
 		Short: "Time the service's order of builds against the best that can be",
 		Long: `Run random graphs of builds that only wait through the service's engine, and compare the time from
-the first to the last with max(critical path, work ÷ slots), which no order can beat. Builds of 2
+the first to the last with max(critical path, work ÷ slots), which no order can beat; and say how long
+builds waited that could have begun, since what they need had ended and a slot was free. Builds of 2
 seconds to 10 minutes are imitated, most of some 20 seconds, in time-lapse (--second).`,
 		Example: `  reqpm bench schedule --graphs 3 --packages 50 --slots 2,4
   reqpm bench schedule --graphs 40 --packages 300 --slots 2,4,8,16 --db sqlite --json
@@ -48,18 +49,21 @@ seconds to 10 minutes are imitated, most of some 20 seconds, in time-lapse (--se
 	return cmd
 }
 
-// benchScheduleResult is the answer of bench schedule --json: time taken ÷ least time possible.
+// benchScheduleResult is the answer of bench schedule --json: time taken ÷ least time possible, and
+// milliseconds from the moment a build could begin to the moment it did.
 type benchScheduleResult struct {
 	Database string             `json:"database"`
 	Graphs   int                `json:"graphs"`
 	Packages int                `json:"packages"`
 	Ratio    makespan.Spread    `json:"ratio"`
+	WaitMS   makespan.Spread    `json:"wait_ms"`
 	Slots    []benchSlotsResult `json:"slots"`
 }
 
 type benchSlotsResult struct {
-	Slots int             `json:"slots"`
-	Ratio makespan.Spread `json:"ratio"`
+	Slots  int             `json:"slots"`
+	Ratio  makespan.Spread `json:"ratio"`
+	WaitMS makespan.Spread `json:"wait_ms"`
 }
 
 func (a *app) runBenchSchedule(ctx context.Context, o *benchScheduleOptions) error {
@@ -85,10 +89,11 @@ func (a *app) runBenchSchedule(ctx context.Context, o *benchScheduleOptions) err
 	if err != nil {
 		return err
 	}
-	result := benchScheduleResult{Database: s.Name(), Graphs: o.graphs, Packages: o.packages, Ratio: makespan.Ratios(runs)}
-	rows := [][]string{{"SLOTS", "MEDIAN", "P95", "MOST"}}
-	row := func(name string, r makespan.Spread) {
-		rows = append(rows, []string{name, fmt.Sprintf("%.3f", r.Median), fmt.Sprintf("%.3f", r.P95), fmt.Sprintf("%.3f", r.Max)})
+	result := benchScheduleResult{Database: s.Name(), Graphs: o.graphs, Packages: o.packages, Ratio: makespan.Ratios(runs), WaitMS: makespan.Waits(runs)}
+	rows := [][]string{{"SLOTS", "MEDIAN", "P95", "MOST", "WAIT MEDIAN", "P95", "MOST"}}
+	row := func(name string, r, w makespan.Spread) {
+		rows = append(rows, []string{name, fmt.Sprintf("%.3f", r.Median), fmt.Sprintf("%.3f", r.P95), fmt.Sprintf("%.3f", r.Max),
+			fmt.Sprintf("%.0f ms", w.Median), fmt.Sprintf("%.0f ms", w.P95), fmt.Sprintf("%.0f ms", w.Max)})
 	}
 	for _, n := range o.slots {
 		var some []makespan.Run
@@ -97,10 +102,10 @@ func (a *app) runBenchSchedule(ctx context.Context, o *benchScheduleOptions) err
 				some = append(some, r)
 			}
 		}
-		result.Slots = append(result.Slots, benchSlotsResult{n, makespan.Ratios(some)})
-		row(fmt.Sprint(n), makespan.Ratios(some))
+		result.Slots = append(result.Slots, benchSlotsResult{n, makespan.Ratios(some), makespan.Waits(some)})
+		row(fmt.Sprint(n), makespan.Ratios(some), makespan.Waits(some))
 	}
-	row("all", result.Ratio)
+	row("all", result.Ratio, result.WaitMS)
 	if a.global.json {
 		return a.printJSON(result)
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"reqpm/internal/engine"
@@ -35,6 +36,8 @@ type Run struct {
 	Graph, Slots int
 	Makespan     time.Duration // from the run's creation to its end
 	Bound        time.Duration // max(critical path, work ÷ slots)
+	// Waits are how long after its last need's end each build began, or after a slot came free when none was.
+	Waits []time.Duration
 }
 
 // Ratio is how much longer it took than the bound: 1 at best.
@@ -109,8 +112,11 @@ func measure(ctx context.Context, cfg Config, steps []store.NewStep, slots int) 
 		return r, err
 	}
 	defer func() { err = errors.Join(err, cfg.Store.DeleteProject(context.WithoutCancel(ctx), project.ID)) }()
+	watch := newWatch(steps, slots)
 	e, err := engine.New(engine.Config{Store: cfg.Store, Name: "bench", Slots: slots, Labels: map[string]string{"bench": "makespan"}, Handlers: map[store.Kind]engine.Handler{
 		store.Build: func(ctx context.Context, s store.Step) (engine.Result, error) {
+			watch.begins(s.Key)
+			defer watch.ends(s.Key)
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Duration(s.Expected * float64(cfg.Second))):
@@ -156,7 +162,53 @@ func measure(ctx context.Context, cfg Config, steps []store.NewStep, slots int) 
 	if run.State != store.RunSucceeded {
 		return r, fmt.Errorf("the run %s", run.State)
 	}
-	return Run{Slots: slots, Makespan: time.Since(begin), Bound: time.Duration(Bound(steps, slots) * float64(cfg.Second))}, nil
+	return Run{Slots: slots, Makespan: time.Since(begin), Bound: time.Duration(Bound(steps, slots) * float64(cfg.Second)), Waits: watch.waits}, nil
+}
+
+// watch sees builds begin and end.
+type watch struct {
+	slots int
+	needs map[string][]string
+
+	mu      sync.Mutex
+	running int
+	free    time.Time // when a slot came free last, of all that were taken
+	ended   map[string]time.Time
+	waits   []time.Duration
+}
+
+func newWatch(steps []store.NewStep, slots int) *watch {
+	w := &watch{slots: slots, needs: map[string][]string{}, ended: map[string]time.Time{}}
+	for _, s := range steps {
+		w.needs[s.Key] = s.Needs
+	}
+	return w
+}
+
+func (w *watch) begins(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running++
+	could := w.free
+	for _, need := range w.needs[key] {
+		if at := w.ended[need]; at.After(could) {
+			could = at
+		}
+	}
+	if !could.IsZero() { // one of the first, which wait for nothing but the run's making
+		w.waits = append(w.waits, time.Since(could))
+	}
+}
+
+func (w *watch) ends(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if w.running == w.slots {
+		w.free = now
+	}
+	w.running--
+	w.ended[key] = now
 }
 
 // Spread is how a measure is spread over runs.
@@ -168,12 +220,27 @@ type Spread struct {
 
 // Ratios are the spread of the ratios of runs; of none it is zero.
 func Ratios(runs []Run) Spread {
-	if len(runs) == 0 {
-		return Spread{}
+	var all []float64
+	for _, r := range runs {
+		all = append(all, r.Ratio())
 	}
-	all := make([]float64, len(runs))
-	for i, r := range runs {
-		all[i] = r.Ratio()
+	return spread(all)
+}
+
+// Waits are the spread of the waits of all builds of runs, in milliseconds.
+func Waits(runs []Run) Spread {
+	var all []float64
+	for _, r := range runs {
+		for _, w := range r.Waits {
+			all = append(all, float64(w.Microseconds())/1000)
+		}
+	}
+	return spread(all)
+}
+
+func spread(all []float64) Spread {
+	if len(all) == 0 {
+		return Spread{}
 	}
 	slices.Sort(all)
 	return Spread{Median: all[len(all)/2], P95: all[(len(all)*95+99)/100-1], Max: all[len(all)-1]}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,6 +36,9 @@ func TestMeasure(t *testing.T) {
 		for _, r := range runs {
 			if r.Ratio() < 1 {
 				t.Errorf("faster than can be: %+v", r)
+			}
+			if len(r.Waits) == 0 || slices.Min(r.Waits) < 0 {
+				t.Errorf("builds began before what they need had ended: %v", r.Waits)
 			}
 		}
 		if spread := makespan.Ratios(runs); spread.Median < 1 || spread.Max < spread.P95 || spread.P95 < spread.Median {
