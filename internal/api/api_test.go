@@ -49,14 +49,14 @@ func (projects) Files(context.Context, string, string) (string, []service.File, 
 }
 
 type bed struct {
-	t     *testing.T
+	t     testing.TB
 	api   *api.API
 	store *store.Store
 	auth  *auth.Auth
 	logs  *blob.Logs
 }
 
-func newBed(t *testing.T, url string) *bed {
+func newBed(t testing.TB, url string) *bed {
 	t.Helper()
 	b := &bed{t: t, store: storetest.Open(t, url)}
 	var err error
