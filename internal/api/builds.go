@@ -45,7 +45,8 @@ type Attempt struct {
 	Infrastructure bool            `json:"infrastructure" doc:"the machine failed, not the package"`
 	Started        *time.Time      `json:"started,omitempty"`
 	Finished       *time.Time      `json:"finished,omitempty"`
-	Log            string          `json:"log"`
+	Log            string          `json:"log,omitempty" doc:"where it is read"`
+	LogRemoved     bool            `json:"log_removed,omitempty" doc:"the log was removed, as the settings say of logs that old"`
 }
 
 // StepPath names a step: builds are steps.
@@ -101,8 +102,12 @@ func (a *API) getBuild(ctx context.Context, in *StepPath) (*buildOutput, error) 
 	out.Body.Build, out.Body.Attempts = buildView(s), []Attempt{}
 	attempts, err := a.cfg.Store.Attempts(ctx, in.ID)
 	for _, t := range attempts {
-		out.Body.Attempts = append(out.Body.Attempts, Attempt{Attempt: t.Attempt, Worker: t.WorkerName, State: t.State, Cause: t.Cause, Infrastructure: t.Infrastructure,
-			Started: at(t.Started), Finished: at(t.Finished), Log: logPath(s.ID, t.Attempt)})
+		v := Attempt{Attempt: t.Attempt, Worker: t.WorkerName, State: t.State, Cause: t.Cause, Infrastructure: t.Infrastructure,
+			Started: at(t.Started), Finished: at(t.Finished), Log: logPath(s.ID, t.Attempt)}
+		if t.Log == "" {
+			v.Log, v.LogRemoved = "", true
+		}
+		out.Body.Attempts = append(out.Body.Attempts, v)
 	}
 	return out, err
 }

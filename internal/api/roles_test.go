@@ -76,6 +76,7 @@ var routes = map[string]entry{
 	"GET /runs":                {auth.Viewer, many},
 	"GET /runs/{id}":           {auth.Viewer, project},
 	"POST /runs/{id}/cancel":   {auth.Builder, project},
+	"PUT /runs/{id}/pin":       {auth.Maintainer, project},
 	"POST /runs/{id}/retry":    {auth.Builder, project},
 	"POST /runs/bulk":          {auth.Builder, many},
 	"GET /runs/{id}/artifacts": {auth.Viewer, project},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -23,6 +24,7 @@ type Run struct {
 	Reason   string         `json:"reason"`
 	Message  string         `json:"message,omitempty"`
 	Behind   int64          `json:"behind,omitempty" doc:"the run that must end before this one begins"`
+	Pinned   bool           `json:"pinned,omitempty" doc:"retention leaves it alone"`
 	Created  time.Time      `json:"created"`
 	Started  *time.Time     `json:"started,omitempty"`
 	Finished *time.Time     `json:"finished,omitempty"`
@@ -31,7 +33,7 @@ type Run struct {
 }
 
 func runView(r store.Run) Run {
-	return Run{ID: r.ID, Project: r.Project, Number: r.Number, Commit: r.Commit, Ref: r.Ref, Targets: r.Targets, State: r.State, Reason: r.Reason, Message: r.Message, Behind: r.Behind,
+	return Run{ID: r.ID, Project: r.Project, Number: r.Number, Commit: r.Commit, Ref: r.Ref, Targets: r.Targets, State: r.State, Reason: r.Reason, Message: r.Message, Behind: r.Behind, Pinned: r.Pinned,
 		Created: r.Created, Started: at(r.Started), Finished: at(r.Finished)}
 }
 
@@ -71,6 +73,29 @@ func (a *API) runOperations() {
 	register(a, operation{method: http.MethodGet, many: true, path: "/runs", id: "list-runs", summary: "List runs, newest first", role: auth.Viewer, tag: "runs", sorts: []string{"created", "finished"}}, a.listRuns)
 	register(a, operation{method: http.MethodGet, about: aboutRun, path: "/runs/{id}", id: "get-run", summary: "One run with its steps", role: auth.Viewer, tag: "runs"}, a.getRun)
 	register(a, operation{method: http.MethodPost, about: aboutRun, path: "/runs/{id}/cancel", id: "cancel-run", summary: "Cancel a run", role: auth.Builder, tag: "runs"}, a.cancelRun)
+	register(a, operation{method: http.MethodPut, about: aboutRun, path: "/runs/{id}/pin", id: "pin-run", summary: "Keep a run, whatever retention says, or leave it to retention again", role: auth.Maintainer, tag: "runs"}, a.pinRun)
+}
+
+type pinRunInput struct {
+	RunPath
+	Body struct {
+		Pinned bool `json:"pinned"`
+	}
+}
+
+func (a *API) pinRun(ctx context.Context, in *pinRunInput) (*runOutput, error) {
+	who := auth.FromContext(ctx)
+	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		r, err := tx.PinRun(ctx, in.ID, in.Body.Pinned)
+		if err != nil {
+			return err
+		}
+		return who.Audit(ctx, tx, auth.Change{Action: "run.pin", Object: fmt.Sprintf("run %d", r.Number), Project: r.Project, Detail: map[string]any{"run": r.ID, "pinned": in.Body.Pinned}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.showRun(ctx, in.ID, http.StatusOK)
 }
 
 type listRunsInput struct {

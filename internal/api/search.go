@@ -33,8 +33,8 @@ type LogHit struct {
 }
 
 func (a *API) searchOperations() {
-	register(a, operation{method: http.MethodGet, about: aboutStep, path: "/builds/{id}/log/search", id: "search-build-log", summary: "Lines of a log, finished or running, that have a text or match an expression", role: auth.Viewer, tag: "builds"}, a.searchLog)
-	register(a, operation{method: http.MethodGet, about: aboutStep, path: "/steps/{id}/log/search", id: "search-step-log", summary: "As search-build-log, for any step", role: auth.Viewer, tag: "runs"}, a.searchLog)
+	register(a, operation{method: http.MethodGet, about: aboutStep, path: "/builds/{id}/log/search", id: "search-build-log", summary: "Lines of a log, finished or running, that have a text or match an expression", role: auth.Viewer, tag: "builds", errors: []int{http.StatusGone}}, a.searchLog)
+	register(a, operation{method: http.MethodGet, about: aboutStep, path: "/steps/{id}/log/search", id: "search-step-log", summary: "As search-build-log, for any step", role: auth.Viewer, tag: "runs", errors: []int{http.StatusGone}}, a.searchLog)
 }
 
 type searchInput struct {
@@ -105,7 +105,7 @@ func (a *API) searchLog(ctx context.Context, in *searchInput) (*searchOutput, er
 		}
 		from = was
 	}
-	log, err := a.openLog(step, from.Attempt)
+	log, err := a.openLog(ctx, step, from.Attempt)
 	if err != nil {
 		return nil, err
 	}

@@ -146,7 +146,7 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, id int64) error {
 	if attempt == 0 {
 		attempt = step.Attempt
 	}
-	log, err := a.openLog(step, attempt)
+	log, err := a.openLog(r.Context(), step, attempt)
 	if err != nil {
 		return err
 	}
@@ -165,10 +165,15 @@ func (a *API) serveLog(w http.ResponseWriter, r *http.Request, id int64) error {
 	return nil
 }
 
-// openLog opens the log of an attempt: store.ErrNotFound.
-func (a *API) openLog(step store.Step, attempt int64) (*blob.LogReader, error) {
+// openLog opens the log of an attempt: store.ErrNotFound; 410 where retention has removed it.
+func (a *API) openLog(ctx context.Context, step store.Step, attempt int64) (*blob.LogReader, error) {
 	log, err := a.cfg.Logs.Open(store.LogName(step.Run, step.ID, attempt))
 	if errors.Is(err, blob.ErrNotFound) {
+		if gone, err := a.cfg.Store.LogGone(ctx, step.ID, attempt); err != nil {
+			return nil, err
+		} else if gone {
+			return nil, huma.Error410Gone(fmt.Sprintf("the log of attempt %d of %s was removed, as the settings of the server say of logs that old", attempt, step.Name()))
+		}
 		return nil, fmt.Errorf("attempt %d of %s has no log: %w", attempt, step.Name(), store.ErrNotFound)
 	}
 	return log, err

@@ -91,6 +91,9 @@ func (s *Service) keepBuilt(ctx context.Context, step store.Step, built *pipelin
 
 // putBuilt puts the files of a build that the blobs do not have into them; each is noted once it is there.
 func (s *Service) putBuilt(ctx context.Context, built *pipeline.Built, note func(file, blob string, size int64) error) error {
+	if err := s.waitForDeletion(ctx, built.Key); err != nil {
+		return err
+	}
 	files := append(built.Files(), filepath.Join(built.Folder(), resultFile)) // last: with it the result is whole
 	for _, file := range files {
 		base := filepath.Base(file)
@@ -126,8 +129,21 @@ func (s *Service) putFile(ctx context.Context, name, file string) (blob.Info, er
 // bring has the results of builds in this machine's cache: those that another one made come from the blobs.
 // What is in neither is left to be built again.
 func (s *Service) bring(ctx context.Context, p *pipeline.Pipeline, keys map[plan.ID]string) error {
+	var missing []string
 	for _, key := range keys {
-		if key == "" || p.HasBuild(key) {
+		if key != "" && !p.HasBuild(key) {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	going, err := s.useBuilds(ctx, missing...)
+	if err != nil {
+		return err
+	}
+	for _, key := range missing {
+		if going[key] {
 			continue
 		}
 		if _, err := s.cfg.Blobs.Stat(ctx, buildBlob(key, resultFile)); errors.Is(err, blob.ErrNotFound) {

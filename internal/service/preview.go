@@ -20,7 +20,7 @@ type Preview struct {
 
 // Removal is one thing that goes.
 type Removal struct {
-	Kind  string `json:"kind" doc:"checkout"`
+	Kind  string `json:"kind" doc:"checkout, run, logs, result (of a build)"`
 	Name  string `json:"name"`
 	Bytes int64  `json:"bytes"`
 	Why   string `json:"why"`
@@ -28,8 +28,11 @@ type Removal struct {
 
 // Preview says what a schedule would do now: ErrNoPreview, store.ErrNotFound.
 func (s *Service) Preview(ctx context.Context, schedule string) (Preview, error) {
-	if schedule == ScheduleCheckouts {
+	switch schedule {
+	case ScheduleCheckouts:
 		return s.previewCheckouts(ctx)
+	case ScheduleBuilds:
+		return s.previewBuilds(ctx)
 	}
 	for _, info := range ScheduleInfos() {
 		if info.Name == schedule {

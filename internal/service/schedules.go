@@ -17,6 +17,7 @@ const (
 	ScheduleSync         = "sync"
 	ScheduleUpdates      = "update-check"
 	ScheduleCheckouts    = "clean-checkouts"
+	ScheduleBuilds       = "clean-builds"
 	ScheduleRepositories = "check-repositories"
 	ScheduleDatabase     = "tidy-database"
 )
@@ -35,6 +36,7 @@ func ScheduleInfos() []ScheduleInfo {
 		{ScheduleSync, "Look for new commits of projects that follow their branch, and start runs of them", "6h", false},
 		{ScheduleUpdates, "Look for newer versions of locked packages", "24h", false},
 		{ScheduleCheckouts, "Remove checkouts that nobody used for long", "02:00", true},
+		{ScheduleBuilds, "Remove runs and logs that the settings do not keep, and results of builds that no run needs", "03:00", true},
 		{ScheduleRepositories, "Check the metadata of published repositories", "30m", false},
 		{ScheduleDatabase, "Forget old events, sessions, answers and log entries, and keep the lists fast", "1h", false},
 	}
@@ -47,6 +49,7 @@ func (s *Service) Schedules() []engine.Schedule {
 		ScheduleSync:         s.sync,
 		ScheduleUpdates:      s.updates,
 		ScheduleCheckouts:    s.cleanCheckouts,
+		ScheduleBuilds:       s.cleanBuilds,
 		ScheduleRepositories: s.checkRepositories,
 		ScheduleDatabase:     s.tidyDatabase,
 	}

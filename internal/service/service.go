@@ -11,6 +11,7 @@ package service
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"reqpm/internal/blob"
 	"reqpm/internal/lockfile"
@@ -61,7 +62,8 @@ type Config struct {
 	Blobs     blob.Store
 	Logs      *blob.Logs
 	StateDir  string
-	Log       *slog.Logger // nil: nothing is logged
+	Now       func() time.Time // nil: time.Now
+	Log       *slog.Logger     // nil: nothing is logged
 }
 
 // Service does steps. All methods are safe for concurrent use.
@@ -74,6 +76,9 @@ type Service struct {
 func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	cfg.Blobs = watchedBlobs{cfg.Blobs}
 	return &Service{cfg: cfg}

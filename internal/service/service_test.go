@@ -30,6 +30,7 @@ type bed struct {
 	blobs   *blob.Dir
 	logs    *blob.Logs
 	service *service.Service
+	now     time.Time // as the service sees it; zero: the clock
 }
 
 // pipelines knows where sources come from, and opens nothing.
@@ -53,7 +54,12 @@ func newBed(t *testing.T, url string) *bed {
 	if b.logs, err = blob.OpenLogs(filepath.Join(b.state, "logs")); err != nil {
 		t.Fatal(err)
 	}
-	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state})
+	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase(), Now: func() time.Time {
+		if b.now.IsZero() {
+			return time.Now()
+		}
+		return b.now
+	}})
 	t.Cleanup(func() {
 		if err := b.service.Close(); err != nil {
 			t.Error(err)

@@ -46,7 +46,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 var tables = []string{
 	"projects", "runs", "lanes", "workers", "steps", "edges", "attempts", "limits", "events", "artifacts", "snapshots", "repositories", "schedules", "outdated", "settings",
 	"log_entries", "spec_revisions", "durations", "users", "members", "tokens", "sessions", "audit", "secrets", "idempotency_keys",
-	"push_hooks", "push_deliveries", "channels", "notifications",
+	"push_hooks", "push_deliveries", "channels", "notifications", "blob_marks",
 }
 
 // CopyTo copies everything, as it is at one moment, to another store, which must be empty (ErrConflict): from SQLite

@@ -38,16 +38,17 @@ type Run struct {
 	LockBlob     string
 	PlanBlob     string
 	Behind       int64 // the run that must end before this one begins; 0: none
+	Pinned       bool  // retention leaves it alone
 	Created      time.Time
 	Started      time.Time
 	Finished     time.Time
 }
 
-const runColumns = "id, project, number, commit_id, ref, targets, options, state, cancel_wanted, reason, message, lock_blob, plan_blob, behind, created, started, finished"
+const runColumns = "id, project, number, commit_id, ref, targets, options, state, cancel_wanted, reason, message, lock_blob, plan_blob, behind, pinned, created, started, finished"
 
 func scanRun(row scanner) (r Run, err error) {
 	var options string
-	err = row.Scan(&r.ID, &r.Project, &r.Number, &r.Commit, &r.Ref, jsonColumn{&r.Targets}, &options, &r.State, &r.CancelWanted, &r.Reason, &r.Message, &r.LockBlob, &r.PlanBlob, &r.Behind,
+	err = row.Scan(&r.ID, &r.Project, &r.Number, &r.Commit, &r.Ref, jsonColumn{&r.Targets}, &options, &r.State, &r.CancelWanted, &r.Reason, &r.Message, &r.LockBlob, &r.PlanBlob, &r.Behind, &r.Pinned,
 		timeColumn{&r.Created}, timeColumn{&r.Started}, timeColumn{&r.Finished})
 	r.Options = json.RawMessage(options)
 	return r, err

@@ -86,7 +86,12 @@ func logEmptyText(d buildData) string {
 	case d.Step.State == store.Blocked:
 		return "It was not begun, because it is blocked by " + visibleName(d.Step.Root) + "."
 	case d.Step.State.Ended():
-		return "It was not begun, or its log was taken by retention."
+		for _, a := range d.Attempts {
+			if a.Attempt == d.Attempt && a.Log == "" {
+				return "The log was removed: the server keeps none that old."
+			}
+		}
+		return "It was not begun."
 	}
 	return "The log appears here as soon as a worker begins."
 }
