@@ -60,6 +60,7 @@ func (s served) options(sub service.Subject) (projectOptions, error) {
 	if o.saidByServer, err = service.ReadOverrides(sub.Settings.Overrides); err != nil {
 		return o, usagef("settings.overrides: %w", err)
 	}
+	o.saidByServer = o.saidByServer.And(sub.OwnOverrides())
 	return o, o.check()
 }
 

@@ -92,7 +92,8 @@ type Effective struct {
 // goes over the earlier one, and a package's name over AnyPackage. A later layer's single values
 // take the place of an earlier one's; env, config settings and build conditions do so key by key,
 // patches by file name; lists add up, after what the later layer drops was taken out. name is in
-// PEP 503 form; a zero version leaves out patches that are for some versions only.
+// PEP 503 form; a zero version leaves out patches that are for some
+// versions only, and no spec.
 func (s Set) For(name string, version pep440.Version, target string) Effective {
 	type found struct {
 		*Layer
@@ -133,6 +134,9 @@ func (o *Override) take(other *Override, key string) { o.SetWhere(key, other.at[
 // lay puts what the more specific other says of version over e.
 func (e *Effective) lay(other *Override, version pep440.Version) {
 	some := *other
+	if !some.specIsFor(version) {
+		some.Spec = nil
+	}
 	some.Patches = slices.DeleteFunc(slices.Clone(other.Patches), func(p Patch) bool { return !p.isFor(version) })
 	e.layWhole(&some)
 }
@@ -169,7 +173,7 @@ func (e *Effective) layWhole(other *Override) {
 		}
 	}
 	if other.Spec != nil {
-		e.Spec = other.Spec
+		e.Spec, e.SpecVersion = other.Spec, other.SpecVersion
 		e.take(other, "spec")
 	}
 	if other.Memory > 0 {
@@ -213,6 +217,16 @@ func (e *Effective) layPatch(p Patch, from *Override) {
 		return
 	}
 	e.Patches = append(e.Patches, p)
+}
+
+// specIsFor tells whether the spec is for a version. For the zero version it is: whoever asks without one asks whether
+// there is something of the user's own at all.
+func (o *Override) specIsFor(version pep440.Version) bool {
+	if o.SpecVersion == "" || version.IsZero() {
+		return true
+	}
+	one, err := pep440.Parse(o.SpecVersion)
+	return err == nil && one.Compare(version) == 0
 }
 
 // isFor tells whether the patch is for a version; the zero version is none.

@@ -41,6 +41,9 @@ type Override struct {
 	Wheel, AllowPure *bool
 	// Spec is a spec file of the user's own, used as it is; nil: ReqPM writes one.
 	Spec *File
+	// SpecVersion is the one version (PEP 440) that Spec is for; "": for every one. Files have no key for it: programs say
+	// it, that keep a spec file by version.
+	SpecVersion string
 	// Memory bounds the build, in bytes; 0: no bound is said.
 	Memory int64
 

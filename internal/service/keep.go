@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"reqpm/internal/blob"
@@ -36,8 +37,8 @@ func (s *Service) keepPlan(ctx context.Context, sub Subject, p *plan.Plan) error
 	return nil
 }
 
-// keepSpecs keeps every spec file, and a revision of each that is not what its project had last.
-func (s *Service) keepSpecs(ctx context.Context, step store.Step, specs []Spec) error {
+// keepSpecs keeps every spec file, and a revision of each that is neither somebody's own nor what was written last.
+func (s *Service) keepSpecs(ctx context.Context, step store.Step, specs []Spec, own []OwnSpec) error {
 	for _, spec := range specs {
 		name := fmt.Sprintf("runs/%d/%s/specs/%s/%s", step.Run, step.Target, safe(spec.Package), safe(spec.File))
 		info, err := s.cfg.Blobs.Put(ctx, name, strings.NewReader(spec.Text))
@@ -48,16 +49,10 @@ func (s *Service) keepSpecs(ctx context.Context, step store.Step, specs []Spec) 
 		if _, err := s.cfg.Store.PutArtifact(ctx, artifact); err != nil {
 			return err
 		}
-		last, err := s.cfg.Store.SpecRevisions(ctx, step.Project, step.Target, spec.Package, store.Page{Limit: 1})
-		if err != nil {
-			return err
+		if slices.ContainsFunc(own, func(o OwnSpec) bool { return o.Package == spec.Package }) {
+			continue // which is a revision already
 		}
-		if len(last.Items) > 0 && last.Items[0].SHA256 == info.SHA256 {
-			continue
-		}
-		revision := store.SpecRevision{Project: step.Project, Target: step.Target, Package: spec.Package, Blob: name, SHA256: info.SHA256,
-			Message: fmt.Sprintf("written for run %d", step.Run), Author: "reqpm"}
-		if _, err := s.cfg.Store.AddSpecRevision(ctx, revision); err != nil {
+		if err := s.keepRevision(ctx, step, spec, info.SHA256); err != nil {
 			return err
 		}
 	}

@@ -43,6 +43,8 @@ type Subject struct {
 	Target   string // "" for steps that no target has a say in
 	Settings Settings
 	Refresh  bool // nothing of the cache of builds is taken
+	// Own are the spec files of people that builds for the target take.
+	Own []OwnSpec
 }
 
 // Pipelines opens pipelines; package cli has the one implementation. Safe for concurrent use.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 
 	"reqpm/internal/lockfile"
@@ -22,6 +23,7 @@ type session struct {
 	work     *pipeline.Work // nil before the plan is made
 	events   *events
 	said     map[string]string // what the project said of packages when the session was begun
+	own      []OwnSpec         // and the spec files of people
 
 	once sync.Once
 	err  error
@@ -196,12 +198,12 @@ func (all *sessions) get(sub Subject) (x *session, fresh bool) {
 	defer all.mu.Unlock()
 	key := sessionKey{sub.Run, sub.Target}
 	x = all.open[key]
-	if x != nil && !maps.Equal(x.said, sub.Settings.Overrides) {
+	if x != nil && (!maps.Equal(x.said, sub.Settings.Overrides) || !slices.Equal(x.own, sub.Own)) {
 		x.outdate() // somebody has said something of a package since
 		x = nil
 	}
 	if fresh = x == nil; fresh {
-		x = &session{said: sub.Settings.Overrides}
+		x = &session{said: sub.Settings.Overrides, own: sub.Own}
 		if all.open == nil {
 			all.open = map[sessionKey]*session{}
 		}
@@ -222,7 +224,7 @@ func (all *sessions) put(sub Subject, x *session) {
 		all.open = map[sessionKey]*session{}
 	}
 	key := sessionKey{sub.Run, sub.Target}
-	x.said = sub.Settings.Overrides
+	x.said, x.own = sub.Settings.Overrides, sub.Own
 	if old := all.open[key]; old != nil {
 		old.outdate()
 	}

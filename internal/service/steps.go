@@ -114,7 +114,7 @@ func (s *Service) stage(ctx context.Context, sub Subject, step store.Step, say S
 	case store.Specs:
 		specs, err := s.Specs(ctx, sub, say)
 		if err == nil {
-			err = s.keepSpecs(ctx, step, specs)
+			err = s.keepSpecs(ctx, step, specs, sub.Own)
 		}
 		return map[string]int{"specs": len(specs)}, nil, err
 	case store.Plan:
@@ -156,6 +156,9 @@ func (s *Service) subject(ctx context.Context, step store.Step) (Subject, error)
 	var options RunOptions
 	err = errors.Join(err, decode(run.Options, &options))
 	sub.Refresh = options.Refresh
+	if err == nil && step.Target != "" {
+		sub.Own, err = s.ownSpecs(ctx, project.ID, step.Target)
+	}
 	return sub, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -164,7 +165,7 @@ func (q Queries) Steps(ctx context.Context, f StepFilter, p Page) (Part[Step], e
 		w.add("s.finished > 0 AND s.finished < ?", millis(f.FinishedBefore))
 	}
 	if f.Package != "" {
-		w.addPackage(f.Package)
+		w.addPackage("s.package", f.Package)
 	}
 	orders := map[string]order{"package": {"s.package", false}}
 	if f.Run != 0 {
@@ -184,16 +185,14 @@ func (q Queries) Steps(ctx context.Context, f StepFilter, p Page) (Part[Step], e
 	}.page(ctx, q, w, p)
 }
 
-// addPackage wants one version of a package, or with a bare name every one.
-func (w *where) addPackage(name string) {
-	for i := range name {
-		if name[i] == '=' {
-			w.add("s.package = ?", name)
-			return
-		}
+// addPackage wants a column to have one version of a package, or with a bare name every one.
+func (w *where) addPackage(column, name string) {
+	if strings.Contains(name, "==") {
+		w.add(column+" = ?", name)
+		return
 	}
-	w.add("s.package >= ?", name+"==")
-	w.add("s.package < ?", name+"=>") // ">" is the character after "="
+	w.add(column+" >= ?", name+"==")
+	w.add(column+" < ?", name+"=>") // ">" is the character after "="
 }
 
 // Attempt is one try of a step, each with a log of its own.

@@ -52,6 +52,7 @@ type buildData struct {
 	Direct   string
 	Paths    [][]string
 	Artifact lockfile.Artifact
+	Project  string // its name
 	Node     plan.Node
 	Built    service.Built
 	Manifest service.Manifest
@@ -155,7 +156,7 @@ func (q *request) buildData() (buildData, error) {
 	if err != nil {
 		return buildData{}, err
 	}
-	d := buildData{Path: buildPath(id), Now: now(ctx), Tab: cmp.Or(q.URL.Query().Get("tab"), "log"), Builder: q.may(auth.Builder), Fixer: q.may(auth.Maintainer)}
+	d := buildData{Path: buildPath(id), Project: q.project.Name, Now: now(ctx), Tab: cmp.Or(q.URL.Query().Get("tab"), "log"), Builder: q.may(auth.Builder), Fixer: q.may(auth.Maintainer)}
 	if d.Step, err = s.Step(ctx, id); err != nil {
 		return d, err
 	}
@@ -281,22 +282,19 @@ const mostPaths = 4
 
 // readLock finds in the lock where a package comes from and why it is there.
 func (d *buildData) readLock(lock *lockfile.Target) {
-	var edges []plan.Edge
 	for _, list := range [][]lockfile.Package{lock.Packages, lock.Tools} {
 		for _, p := range list {
 			if p.Name == d.Name && p.Version == d.Version {
 				d.Artifact = p.Artifact
 			}
 			for _, e := range p.RequiredBy {
-				from, _, _ := strings.Cut(e.From, " ")
-				edges = append(edges, plan.Edge{From: plan.ID(from), To: plan.ID(p.Name), Requirement: e.Requirement})
 				if p.Name == d.Name && e.From == "" && d.Direct == "" && e.File != "" {
 					d.Direct = fmt.Sprintf("%s:%d", e.File, e.Line)
 				}
 			}
 		}
 	}
-	paths, _ := plan.Paths(edges, plan.ID(d.Name), mostPaths)
+	paths, _ := plan.Paths(lockEdges(lock), plan.ID(d.Name), mostPaths)
 	for _, path := range paths {
 		var names []string
 		for _, step := range path {
@@ -306,6 +304,20 @@ func (d *buildData) readLock(lock *lockfile.Target) {
 		}
 		d.Paths = append(d.Paths, append(names, d.Name))
 	}
+}
+
+// lockEdges are who requires whom in a set and among its build tools.
+func lockEdges(lock *lockfile.Target) []plan.Edge {
+	var edges []plan.Edge
+	for _, list := range [][]lockfile.Package{lock.Packages, lock.Tools} {
+		for _, p := range list {
+			for _, e := range p.RequiredBy {
+				from, _, _ := strings.Cut(e.From, " ") // of a build tool with its version
+				edges = append(edges, plan.Edge{From: plan.ID(from), To: plan.ID(p.Name), Requirement: e.Requirement, File: e.File, Line: e.Line, Kind: plan.Kind(e.Kind)})
+			}
+		}
+	}
+	return edges
 }
 
 // phaseTimes are how long the phases of a build took, where its result says it.

@@ -71,6 +71,7 @@ func New(cfg Config) *Pages {
 	p.buildPages()
 	p.comparePages()
 	p.projectPages()
+	p.packagePages()
 	p.newProjectPages()
 	return p
 }

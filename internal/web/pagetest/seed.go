@@ -295,11 +295,20 @@ func (s *seeder) finish(ctx context.Context, tx *store.Tx, p plan, r store.Run, 
 		result, said = lock, fmt.Sprintf("%d packages for %s, Python 3.12", lock.Packages, step.Target)
 	case store.Specs:
 		result, said = map[string]int{"specs": len(packages)}, fmt.Sprintf("%d spec files", len(packages))
+		if err := s.specs(ctx, tx, p, step); err != nil {
+			return err
+		}
 	case store.Plan:
 		said = fmt.Sprintf("%d builds", len(packages)+len(p.extra))
 		f.Add = builds(p, step.Target)
 	case store.Build:
 		result, text = s.built(p, step, name, cause)
+		if cause == "" && (name == "lxml" || name == "flask") {
+			_, version, _ := strings.Cut(step.Package, "==")
+			if err := s.rpms(ctx, tx, step, name, version); err != nil {
+				return err
+			}
+		}
 	case store.Publish:
 		said = "published"
 		published := service.Published{Snapshot: fmt.Sprintf("%s/stable/%s/%d", p.project, step.Target, step.Run), Packages: 9}
@@ -459,6 +468,9 @@ func (s *seeder) times(ctx context.Context, run int64, p plan) error {
 			}
 		}
 		if err := exec("UPDATE runs SET finished = CASE WHEN finished = 0 THEN 0 ELSE $1 END WHERE id = $2", end.UnixMilli(), run); err != nil {
+			return err
+		}
+		if err := exec("UPDATE spec_revisions SET at = $1 WHERE id IN (SELECT id FROM spec_revisions WHERE message = $2)", begin.UnixMilli(), fmt.Sprintf("written for run %d", run)); err != nil {
 			return err
 		}
 		if err := exec("UPDATE snapshots SET created = $1 WHERE run = $2", end.UnixMilli(), run); err != nil {

@@ -51,6 +51,16 @@ func DiffLogs(older, newer []string, around int) []DiffLine {
 	for i, line := range newer {
 		b[i] = Even(line)
 	}
+	return diff(older, newer, a, b, around)
+}
+
+// DiffTexts compares two texts line by line as they are.
+func DiffTexts(older, newer []string, around int) []DiffLine {
+	return diff(older, newer, older, newer, around)
+}
+
+// diff pairs the lines by a and b, and shows those of older and newer.
+func diff(older, newer, a, b []string, around int) []DiffLine {
 	var all []DiffLine
 	i, j := 0, 0
 	for _, m := range append(matches(a, b), [2]int{len(a), len(b)}) {

@@ -1,0 +1,103 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"reqpm/internal/auth"
+	"reqpm/internal/store"
+	"reqpm/internal/web/pagetest"
+)
+
+// TestPackages goes through the pages of packages on one past: making it takes seconds.
+func TestPackages(t *testing.T) {
+	b, _ := newPast(t)
+	viewer, maintainer := b.token(auth.Viewer, 0), b.token(auth.Maintainer, 0)
+	p, err := b.store.ProjectNamed(t.Context(), "billing-api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const target = "el9-py312"
+	base := packagePath(p.Name, "psycopg2")
+
+	t.Run("where it failed, why it is there, and what it says of itself", func(t *testing.T) {
+		html := b.page(viewer, packagePath(p.Name, "lxml"))
+		for _, want := range []string{"Failed on 1 target", "requirements/base.txt:10", "direct", "BSD-3-Clause AND MIT", "lxml-5.4.0.tar.gz", "python3.12-lxml-5.4.0-1.el9.x86_64.rpm"} {
+			if !strings.Contains(html, want) {
+				t.Errorf("%q is not on the page", want)
+			}
+		}
+		html = b.page(viewer, packagePath(p.Name, "markupsafe"))
+		if !strings.Contains(html, "transitive") || !strings.Contains(html, `href="`+packagePath(p.Name, "jinja2")+`"`) || !strings.Contains(html, `href="`+packagePath(p.Name, "flask")+`"`) {
+			t.Error("what requires a package is not named, each with its page")
+		}
+		if w := b.ask(viewer, http.MethodGet, packagePath(p.Name, "no-such-thing"), nil); w.Code != http.StatusNotFound {
+			t.Errorf("a package that there is not: %d", w.Code)
+		}
+	})
+
+	t.Run("a spec file's revisions, what they change, and back", func(t *testing.T) {
+		page := base + "?tab=spec&target=" + target
+		html := b.page(viewer, page)
+		for _, want := range []string{"r1 → r2", "Build against the newer client library", "mira", "PG_CONFIG=/usr/pgsql-16"} {
+			if !strings.Contains(html, want) {
+				t.Errorf("%q is not on the page", want)
+			}
+		}
+		if strings.Contains(html, "Back to the generated one") {
+			t.Error("who may only look is offered a change")
+		}
+		all, err := b.store.SpecRevisions(t.Context(), p.ID, target, "psycopg2", store.Page{})
+		if err != nil || len(all.Items) != 2 {
+			t.Fatalf("%d revisions, %v", len(all.Items), err)
+		}
+		own, written := all.Items[0], all.Items[1]
+		form := func(base int64) url.Values {
+			return url.Values{"target": {target}, "version": {own.Package}, "revision": {itoa(written.ID)}, "base": {itoa(base)}}
+		}
+		if w := b.ask(viewer, http.MethodPost, base+"/spec/back", form(own.ID)); w.Code != http.StatusForbidden {
+			t.Errorf("who may only look: %d", w.Code)
+		}
+		if w := b.ask(maintainer, http.MethodPost, base+"/spec/back", form(written.ID)); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "meanwhile") {
+			t.Errorf("over a revision that was not seen: %d", w.Code)
+		}
+		if w := b.ask(maintainer, http.MethodPost, base+"/spec/back", form(own.ID)); w.Code != http.StatusSeeOther {
+			t.Fatalf("back: %d %s", w.Code, w.Body)
+		}
+		counting, err := b.store.OwnSpecs(t.Context(), p.ID, target)
+		if err != nil || len(counting) != 0 {
+			t.Errorf("after going back %+v counts, %v", counting, err)
+		}
+		if html = b.page(viewer, page); !strings.Contains(html, "written for run") || strings.Contains(html, `<span class="l">export PG_CONFIG`) {
+			t.Error("the page does not show what ReqPM wrote")
+		}
+		again := form(-1)
+		again.Set("revision", itoa(own.ID))
+		if w := b.ask(maintainer, http.MethodPost, base+"/spec/restore", again); w.Code != http.StatusSeeOther {
+			t.Fatalf("restore: %d %s", w.Code, w.Body)
+		}
+		if counting, err = b.store.OwnSpecs(t.Context(), p.ID, target); err != nil || len(counting) != 1 || counting[0].SHA256 != own.SHA256 || counting[0].ID == own.ID {
+			t.Errorf("what was restored is not what counts: %+v, %v", counting, err)
+		}
+		other, err := b.store.ProjectNamed(t.Context(), "data-portal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := b.ask(maintainer, http.MethodPost, packagePath(other.Name, "psycopg2")+"/spec/restore", url.Values{"target": {"el9"}, "version": {own.Package}, "revision": {itoa(own.ID)}}); w.Code != http.StatusNotFound {
+			t.Errorf("another project's revision: %d", w.Code)
+		}
+	})
+
+	t.Run("texts from outside are texts", func(t *testing.T) {
+		for _, name := range []string{pagetest.Markup, pagetest.Turned} {
+			for _, tab := range packageTabs {
+				html := b.page(maintainer, packagePath("odd-names.and_a-very-long-name-that-has-64-characters-as-allowed", name)+"?tab="+tab)
+				if strings.Contains(html, pagetest.Markup) || strings.Contains(html, "\u202e") || strings.Contains(html, "\x1b") {
+					t.Errorf("%s of %q shows what is from outside as it is", tab, name)
+				}
+			}
+		}
+	})
+}
