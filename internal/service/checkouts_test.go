@@ -46,20 +46,3 @@ func TestCleanCheckouts(t *testing.T) {
 		}
 	})
 }
-
-// What is younger than it may be forgotten stays, the newest event in any case.
-func TestTidyDatabase(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
-		b := newBed(t, url)
-		b.run(b.project(store.Project{Name: "app", GitURL: "https://git.example.org/app"}))
-		before, err := b.store.LastEvent(t.Context())
-		if err != nil || before == 0 {
-			t.Fatal(before, err)
-		}
-		b.must(service.ScheduleDatabase, "forgot 0 events and 0 old records")
-		events, err := b.store.EventsAfter(t.Context(), 0, store.EventFilter{}, 100)
-		if err != nil || len(events) == 0 || events[len(events)-1].ID != before {
-			t.Errorf("%d events, the newest was %d: %v", len(events), before, err)
-		}
-	})
-}
