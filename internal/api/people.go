@@ -91,6 +91,8 @@ func (a *API) revokeToken(ctx context.Context, in *NumberPath) (*struct{}, error
 type auditInput struct {
 	Page
 	Project string `query:"project" maxLength:"64" doc:"id or name"`
+	Who     string `query:"who" maxLength:"100" doc:"part of the name of who did it"`
+	Object  string `query:"object" maxLength:"100" doc:"part of the action, or of what it was done to"`
 }
 
 func (a *API) audit(ctx context.Context, in *auditInput) (*listOf[AuditEntry], error) {
@@ -98,7 +100,7 @@ func (a *API) audit(ctx context.Context, in *auditInput) (*listOf[AuditEntry], e
 	if err != nil {
 		return nil, err
 	}
-	part, err := a.cfg.Store.Audit(ctx, project, in.store())
+	part, err := a.cfg.Store.Audit(ctx, store.AuditFilter{Project: project, Who: in.Who, Object: in.Object}, in.store())
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,7 @@ var routes = map[string]entry{
 	"POST /builds/{id}/cancel":    {auth.Builder, project},
 	"POST /builds/{id}/retry":     {auth.Builder, project},
 	"POST /builds/bulk":           {auth.Builder, many},
+	"PUT /builds/{id}/place":      {auth.Admin, project},
 	"GET /builds/{id}/log/search": {auth.Viewer, project},
 	"GET /steps/{id}/log/search":  {auth.Viewer, project},
 	"GET /builds/{id}/log":        {auth.Viewer, project},

@@ -42,6 +42,7 @@ func (a *API) systemOperations() {
 	register(a, operation{method: http.MethodGet, path: "/limits", id: "list-limits", summary: "Limits", role: auth.Viewer, tag: "operation"}, a.listLimits)
 	register(a, operation{method: http.MethodPut, path: "/limits", id: "set-limit", summary: "Change a limit while everything runs", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.setLimit)
 	register(a, operation{method: http.MethodGet, many: true, path: "/queue", id: "queue", summary: "Builds that wait or run, the most urgent first", role: auth.Viewer, tag: "operation", sorts: []string{"package"}}, a.queue)
+	register(a, operation{method: http.MethodPut, about: aboutStep, path: "/builds/{id}/place", id: "move-build", summary: "Put a build that waits before all others, with what it waits for, or behind them", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.moveBuild)
 }
 
 type nothing struct{}
@@ -93,4 +94,25 @@ func (a *API) queue(ctx context.Context, in *queueInput) (*listOf[Build], error)
 		return nil, err
 	}
 	return newList(part, buildView), nil
+}
+
+type moveInput struct {
+	StepPath
+	Body struct {
+		Place string `json:"place" enum:"first,usual,last" doc:"first and last are of the queue of all projects; usual: longest path first"`
+	}
+}
+
+func (a *API) moveBuild(ctx context.Context, in *moveInput) (*struct{}, error) {
+	who, to := auth.FromContext(ctx), map[string]int64{"first": 1, "last": -1}[in.Body.Place]
+	return nil, a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		s, err := tx.Step(ctx, in.ID)
+		if err != nil {
+			return err
+		}
+		if err := tx.RaiseStep(ctx, in.ID, to); err != nil {
+			return err
+		}
+		return who.Audit(ctx, tx, auth.Change{Action: "build.move", Object: s.Name(), Project: s.Project, Detail: map[string]any{"build": s.ID, "place": in.Body.Place}})
+	})
 }

@@ -83,3 +83,6 @@ func withoutSecrets(v any) any {
 	}
 	return v
 }
+
+// FromTo is what a value of a Change's Detail was and is now.
+func FromTo(from, to any) map[string]any { return map[string]any{"from": from, "to": to} }

@@ -177,7 +177,7 @@ func TestAudit(t *testing.T) {
 				"password": true,
 			}})
 		}))
-		part, err := f.db.Audit(ctx, 0, store.Page{Limit: 100})
+		part, err := f.db.Audit(ctx, store.AuditFilter{}, store.Page{Limit: 100})
 		f.must(err)
 		var actions []string
 		for _, e := range part.Items {

@@ -28,6 +28,7 @@ import (
 	"reqpm/internal/builder/chroot"
 	"reqpm/internal/engine"
 	"reqpm/internal/notify"
+	"reqpm/internal/repo"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 	"reqpm/internal/target"
@@ -100,6 +101,15 @@ func (p *parts) close() error {
 		err = errors.Join(err, p.store.Close())
 	}
 	return err
+}
+
+// signedWith is the fingerprint of the key that a published repository is signed with; "" where nobody can say.
+func (p *parts) signedWith(project, channel, target string) string {
+	fingerprint, err := repo.PublishedKey(filepath.Join(p.state, "repos", project, channel, target))
+	if err != nil {
+		return ""
+	}
+	return fingerprint
 }
 
 // openParts opens the database, the blobs and the logs. server takes an SQLite file for this process.
@@ -304,7 +314,8 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 		return err
 	}
 	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Settings: p.base, Version: a.version, Log: log, Events: e.Events})
-	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Settings: p.base, Version: a.version, Log: log, Health: o.health, Events: e.Events})
+	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Settings: p.base, Version: a.version, Log: log, Health: o.health,
+		Notify: p.notify, Vault: p.vault, Preview: p.service.Preview, SignedWith: p.signedWith, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: stopping.ready(p.store.Ping), Metrics: web.Metrics(p.store)})
 	listener, err := net.Listen("tcp", o.listen)

@@ -32,7 +32,7 @@ const (
 
 // ClaimStep gives a worker the step that it should do next, of the kinds that it has slots for. Among
 // projects, the one with the fewest running builds is first; within a project, the step with the longest chain
-// behind it. ErrNotFound: there is nothing for it now.
+// behind it. What somebody raised goes before all that, and what they lowered behind (RaiseStep). ErrNotFound: there is nothing for it now.
 //
 // An exclusive step waits until its worker runs nothing else, and keeps others from it so long: else it
 // would wait for ever.
@@ -91,7 +91,7 @@ func (tx *Tx) heads(ctx context.Context, c Claim) ([]Step, error) {
 			SELECT MIN(lane) FROM steps WHERE state = 'ready'
 			UNION ALL SELECT (SELECT MIN(s.lane) FROM steps s WHERE s.state = 'ready' AND s.lane > filled.lane) FROM filled WHERE filled.lane IS NOT NULL),
 		heads (head) AS (
-			SELECT (SELECT s.id FROM steps s WHERE s.state = 'ready' AND s.lane = filled.lane AND (s.avoid <> $1 OR s.ready < $2) ORDER BY s.priority DESC, s.id LIMIT 1)
+			SELECT (SELECT s.id FROM steps s WHERE s.state = 'ready' AND s.lane = filled.lane AND (s.avoid <> $1 OR s.ready < $2) ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 1)
 			FROM filled WHERE filled.lane IS NOT NULL)
 		SELECT `+stepColumns+` FROM heads JOIN steps ON id = heads.head`, avoid, millis(now().Add(-avoidFor)))
 }
@@ -142,6 +142,9 @@ func (l load) room(s Step, worker int64, workerName string) bool {
 }
 
 func (l load) before(a, b Step) bool {
+	if a.Raised != b.Raised {
+		return a.Raised > b.Raised
+	}
 	if x, y := l.projects[a.Project], l.projects[b.Project]; x != y {
 		return x < y
 	}

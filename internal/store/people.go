@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -222,11 +223,25 @@ func (q Queries) AddAudit(ctx context.Context, e AuditEntry) error {
 	return err
 }
 
-// Audit lists changes; of all projects when project is 0.
-func (q Queries) Audit(ctx context.Context, project int64, p Page) (Part[AuditEntry], error) {
+// AuditFilter chooses changes; a zero field chooses all.
+type AuditFilter struct {
+	Project int64
+	Who     string // part of the name of who did it
+	Object  string // part of what was done, or of what it was done to
+}
+
+// Audit lists changes; sorted by id.
+func (q Queries) Audit(ctx context.Context, f AuditFilter, p Page) (Part[AuditEntry], error) {
 	var w where
-	if project != 0 {
-		w.add("project = ?", project)
+	if f.Project != 0 {
+		w.add("project = ?", f.Project)
+	}
+	if f.Who != "" {
+		w.add(`lower(who) LIKE ? ESCAPE '\'`, "%"+likeText(strings.ToLower(f.Who))+"%")
+	}
+	if f.Object != "" {
+		text := "%" + likeText(strings.ToLower(f.Object)) + "%"
+		w.add(`(lower(object) LIKE ? ESCAPE '\' OR lower(action) LIKE ? ESCAPE '\')`, text, text)
 	}
 	return listing[AuditEntry]{
 		what: "list changes", query: "SELECT id, at, who, address, action, object, project, detail FROM audit", id: "id",

@@ -166,7 +166,7 @@ func TestPeople(t *testing.T) {
 		if err := s.AddAudit(ctx, store.AuditEntry{Who: "ada", Action: "project.delete", Object: "web", Project: p.ID}); err != nil {
 			t.Fatal(err)
 		}
-		if got := must[store.Part[store.AuditEntry]](t)(s.Audit(ctx, p.ID, store.Page{})); len(got.Items) != 1 || got.Items[0].Who != "ada" {
+		if got := must[store.Part[store.AuditEntry]](t)(s.Audit(ctx, store.AuditFilter{Project: p.ID, Who: "AD", Object: "Delete"}, store.Page{})); len(got.Items) != 1 || got.Items[0].Who != "ada" {
 			t.Errorf("%+v", got)
 		}
 		if n := must[int64](t)(s.Prune(ctx, time.Now().Add(-time.Minute))); n != 1 {

@@ -54,6 +54,7 @@ type Step struct {
 	Exclusive bool   // it has its worker to itself
 	State     StepState
 	Waiting   int64   // how many steps it still waits for
+	Raised    int64   // 1: people want it before all others; -1: behind them
 	Priority  float64 // the seconds expected from its start to the end of what waits for it
 	Expected  float64 // the seconds expected of itself
 	// Attempt is the fencing token: a result counts only from the holder of the current attempt.
@@ -77,11 +78,11 @@ type Step struct {
 	lane int64
 }
 
-const stepColumns = "id, run, project, lane, step_key, kind, target, package, labels, exclusive, state, waiting, priority, expected_seconds, attempt, worker, avoid, retry_at, infra_failures, losses, cancel_wanted, created, ready, started, finished, cause, root, root_step, input, result"
+const stepColumns = "id, run, project, lane, step_key, kind, target, package, labels, exclusive, state, waiting, raised, priority, expected_seconds, attempt, worker, avoid, retry_at, infra_failures, losses, cancel_wanted, created, ready, started, finished, cause, root, root_step, input, result"
 
 func scanStep(row scanner) (s Step, err error) {
 	var input, result string
-	err = row.Scan(&s.ID, &s.Run, &s.Project, &s.lane, &s.Key, &s.Kind, &s.Target, &s.Package, &s.Labels, &s.Exclusive, &s.State, &s.Waiting, &s.Priority, &s.Expected, &s.Attempt, &s.Worker, &s.Avoid,
+	err = row.Scan(&s.ID, &s.Run, &s.Project, &s.lane, &s.Key, &s.Kind, &s.Target, &s.Package, &s.Labels, &s.Exclusive, &s.State, &s.Waiting, &s.Raised, &s.Priority, &s.Expected, &s.Attempt, &s.Worker, &s.Avoid,
 		timeColumn{&s.RetryAt}, &s.InfraFailures, &s.Losses, &s.CancelWanted, timeColumn{&s.Created}, timeColumn{&s.ReadyAt}, timeColumn{&s.Started}, timeColumn{&s.Finished}, &s.Cause, &s.Root, &s.RootStep, &input, &result)
 	s.Input, s.Result = json.RawMessage(input), json.RawMessage(result)
 	return s, err

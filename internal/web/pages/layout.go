@@ -2,7 +2,7 @@ package pages
 
 import (
 	"net/http"
-	"slices"
+	"net/url"
 	"strings"
 	"unicode"
 )
@@ -44,14 +44,31 @@ func errorTitle(status int) string {
 	return http.StatusText(status)
 }
 
-// dockLinks are the five places that a phone shows at its foot: of a project's page, those of the project.
+// dockLinks are the five places that a phone shows at its foot: of a project's page, those of the project. The last leads to all
+// others.
 func dockLinks(f frame) []navLink {
 	if len(f.Groups) == 0 {
 		return nil
 	}
-	links := f.Groups[0].Links
-	if f.Project.ID != 0 && len(f.Groups) > 1 {
-		links = append(slices.Clone(links[:1]), f.Groups[1].Links...)
+	var links []navLink
+	for _, l := range f.Groups[0].Links {
+		if l.Key == "dashboard" || f.Project.ID == 0 && (l.Key == "projects" || l.Key == "queue" || l.Key == "repositories") {
+			links = append(links, l)
+		}
 	}
-	return links[:min(5, len(links))]
+	if f.Project.ID != 0 && len(f.Groups) > 1 {
+		own := f.Groups[1].Links
+		links = append(links, own[:min(3, len(own))]...)
+	}
+	more := navLink{Key: "more", Text: "More", Path: "/more", Icon: "more"}
+	if f.Project.ID != 0 {
+		more.Path += "?project=" + url.QueryEscape(f.Project.Name)
+	}
+	for _, l := range links {
+		if l.Key == f.Nav {
+			return append(links, more)
+		}
+	}
+	more.State = "here" // what is open is one of those behind it
+	return append(links, more)
 }

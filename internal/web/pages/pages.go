@@ -22,13 +22,14 @@ import (
 
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
+	"reqpm/internal/notify"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 )
 
 //go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate
 
-// Config is what the pages work on. All fields but Log and Health must be set.
+// Config is what the pages work on. Store, Auth, Blobs, Logs, Projects and Events must be set.
 type Config struct {
 	Store    *store.Store
 	Auth     *auth.Auth
@@ -40,6 +41,13 @@ type Config struct {
 	Log      *slog.Logger
 	// Health says what keeps this machine from its work; nil: it is not looked at. It answers at once.
 	Health func(ctx context.Context) []Problem
+	// Notify sends messages to channels, Vault seals the secrets of push hooks, Preview says what a schedule would do. Each may be nil: what needs it
+	// then says so.
+	Notify  *notify.Notifier
+	Vault   *auth.Vault
+	Preview func(ctx context.Context, schedule string) (service.Preview, error)
+	// SignedWith is the fingerprint of the key that a published repository is signed with; nil, or "": not known.
+	SignedWith func(project, channel, target string) string
 	// Events are those after a number, and then every new one until the context ends.
 	Events func(ctx context.Context, after int64, filter store.EventFilter) iter.Seq2[store.Event, error]
 }
@@ -73,6 +81,11 @@ func New(cfg Config) *Pages {
 	p.projectPages()
 	p.packagePages()
 	p.newProjectPages()
+	p.queuePages()
+	p.workerPages()
+	p.repositoryPages()
+	p.schedulePages()
+	p.morePages()
 	return p
 }
 

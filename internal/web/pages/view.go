@@ -64,9 +64,10 @@ type navGroup struct {
 
 type navLink struct {
 	Key, Text, Path, Icon string
-	Keys                  string // of the keyboard
-	Count                 int64  // beside it; 0: none
-	State                 string // its colour, or with no count its icon
+	Keys                  string    // of the keyboard
+	Count                 int64     // beside it; 0: none
+	State                 string    // its colour, or with no count its icon
+	Role                  auth.Role // that it needs on the server as a whole
 }
 
 // page is the view in its frame, for whoever asks for it.
@@ -101,17 +102,26 @@ func (q *request) navigation() ([]navGroup, error) {
 	groups := []navGroup{{Links: []navLink{
 		{Key: "dashboard", Text: "Dashboard", Path: "/", Icon: "home", Keys: "g d"},
 		{Key: "projects", Text: "Projects", Path: "/projects", Icon: "folder", Keys: "g p", Count: projects},
+		{Key: "queue", Text: "Queue", Path: "/queue", Icon: "list", Keys: "g q"},
+		{Key: "workers", Text: "Workers", Path: "/workers", Icon: "server", Keys: "g w", Role: auth.Viewer},
+		{Key: "repositories", Text: "Repositories", Path: "/repositories", Icon: "repo", Keys: "g o"},
+		{Key: "schedules", Text: "Schedules", Path: "/schedules", Icon: "clock", Keys: "g s", Role: auth.Viewer},
 	}}}
 	own, err := q.projectNavigation()
 	if err != nil {
 		return nil, err
 	}
-	groups = append(groups, own)
+	groups = append(groups, own, navGroup{Title: "Administration", Links: []navLink{
+		{Key: "users", Text: "Users and tokens", Path: "/users", Icon: "user", Role: auth.Admin},
+		{Key: "channels", Text: "Notifications", Path: "/channels", Icon: "bell", Role: auth.Admin},
+		{Key: "audit", Text: "Audit log", Path: "/audit", Icon: "shield", Role: auth.Admin},
+		{Key: "settings-server", Text: "Settings", Path: "/settings", Icon: "gear", Role: auth.Admin},
+	}})
 	var there []navGroup
 	for _, g := range groups {
 		var links []navLink
 		for _, l := range g.Links {
-			if q.p.has(l.Path) {
+			if q.who.In(0) >= l.Role && q.p.has(l.Path) {
 				links = append(links, l)
 			}
 		}
@@ -143,7 +153,11 @@ func (q *request) projectNavigation() (navGroup, error) {
 			{Key: "repository", Text: "Repository", Path: base + "/repository", Icon: "repo"},
 		}
 		if q.may(auth.Maintainer) {
-			links = append(links, navLink{Key: "settings", Text: "Settings", Path: base + "/settings", Icon: "gear"})
+			links = append(links,
+				navLink{Key: "members", Text: "Members", Path: base + "/members", Icon: "user"},
+				navLink{Key: "hook", Text: "Push hook", Path: base + "/hook", Icon: "branch"},
+				navLink{Key: "project-channels", Text: "Notifications", Path: base + "/channels", Icon: "bell"},
+				navLink{Key: "settings", Text: "Settings", Path: base + "/settings", Icon: "gear"})
 		}
 		return navGroup{q.project.Name, links}, nil
 	}

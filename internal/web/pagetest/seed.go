@@ -182,6 +182,9 @@ func Seed(ctx context.Context, b *Bed) error {
 			return fmt.Errorf("seed a run of %s: %w", p.project, err)
 		}
 	}
+	if err := s.operation(ctx); err != nil {
+		return fmt.Errorf("seed what operators see: %w", err)
+	}
 	return s.rewrite(ctx)
 }
 

@@ -1,0 +1,76 @@
+package pagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"reqpm/internal/store"
+)
+
+// operation is what the pages of queue, workers and schedules have beside runs: a worker that is gone, a step that is
+// tried again later, a limit, and schedules that went well, badly, and not at all.
+func (s *seeder) operation(ctx context.Context) error {
+	err := s.Store.Write(ctx, func(tx *store.Tx) error {
+		gone, err := tx.AddWorker(ctx, store.Worker{Name: "build-00", Host: "old-machine.example.org", PID: 4, Slots: 2, DiskFree: 12e9, Labels: map[string]string{"builder": "mock"}, Message: "stopped for " + Markup})
+		if err != nil {
+			return err
+		}
+		_, err = tx.LoseWorker(ctx, gone.ID, -1, 3)
+		return errors.Join(err, tx.SetLimit(ctx, store.Limit{Scope: store.LimitTarget, Name: "el10", Value: 3}), s.backOff(ctx, tx))
+	})
+	if err != nil {
+		return err
+	}
+	return s.schedules(ctx)
+}
+
+// backOff has one of the running builds fail for the machine's sake.
+func (s *seeder) backOff(ctx context.Context, tx *store.Tx) error {
+	part, err := tx.Steps(ctx, store.StepFilter{States: []store.StepState{store.Running}, Kinds: []store.Kind{store.Build}}, store.Page{Limit: 1})
+	if err != nil || len(part.Items) == 0 {
+		return errors.Join(err, errors.New("no build runs"))
+	}
+	step := part.Items[0]
+	_, err = tx.RetryStep(ctx, store.Finish{Step: step.ID, Attempt: step.Attempt, Worker: step.Worker, State: store.Failed, Infrastructure: true, Cause: "the mirror did not answer"}, 10*time.Minute, "build-01")
+	return err
+}
+
+func (s *seeder) schedules(ctx context.Context) error {
+	now := time.Now()
+	for _, p := range []struct {
+		name, every, result, failed string
+		ago, took, next             time.Duration
+		off                         bool
+	}{
+		{name: "resume", every: "5m", result: "nothing was stuck", ago: 2 * time.Minute, took: 400 * time.Millisecond, next: 3 * time.Minute},
+		{name: "sync", every: "6h", result: "looked at 3 projects, started 1 run", ago: 2 * time.Hour, took: 4 * time.Second, next: 4 * time.Hour},
+		{name: "update-check", every: "24h", failed: "data-portal: the index did not answer " + Markup, ago: 9 * time.Hour, took: 91 * time.Second, next: 15 * time.Hour},
+		{name: "clean-checkouts", every: "02:00", off: true, next: 5 * time.Hour},
+		{name: "check-repositories", every: "30m", result: "checked 4 repositories with 36 packages", ago: 11 * time.Minute, took: 2 * time.Second, next: 19 * time.Minute},
+	} {
+		if err := s.Store.AddSchedule(ctx, store.Schedule{Name: p.name, Every: p.every, Enabled: !p.off, Next: now.Add(p.next)}); err != nil {
+			return err
+		}
+		if p.ago == 0 {
+			continue
+		}
+		err := s.Store.Write(ctx, func(tx *store.Tx) error {
+			seen, err := tx.Schedule(ctx, p.name)
+			if err != nil {
+				return err
+			}
+			started, err := tx.StartSchedule(ctx, seen, now.Add(-p.ago), time.Minute)
+			if err != nil {
+				return err
+			}
+			started.LastResult, started.LastError, started.Next = p.result, p.failed, now.Add(p.next)
+			return tx.FinishSchedule(ctx, started, now.Add(p.took-p.ago))
+		})
+		if err != nil {
+			return fmt.Errorf("the schedule %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
