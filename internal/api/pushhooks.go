@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -80,15 +79,6 @@ func (a *API) pushHookOperations() {
 	a.addPushHook()
 }
 
-// pushSecretName is what the secret is sealed as: no project's secret of people's can have this name.
-const pushSecretName = "push hook\x00"
-
-// newPushSecret is a text of 256 random bits.
-func (a *API) newPushSecret(project int64) (text string, sealed []byte) {
-	text = rand.Text() + rand.Text()
-	return text, a.cfg.Vault.Seal(project, pushSecretName, []byte(text))
-}
-
 type pushHookOutput struct{ Body PushHook }
 
 func (a *API) showPushHook(ctx context.Context, p store.Project) (*pushHookOutput, error) {
@@ -128,7 +118,7 @@ func (a *API) setPushHook(ctx context.Context, in *setPushHookInput) (*pushHookO
 		change := auth.Change{Action: "hook.change", Object: p.Name, Project: p.ID, Detail: map[string]any{"branches": h.Branches, "tags": h.Tags, "paths": h.Paths}}
 		err := tx.ChangePushHook(ctx, h)
 		if errors.Is(err, store.ErrNotFound) {
-			secret, h.Sealed = a.newPushSecret(p.ID)
+			secret, h.Sealed = a.cfg.Vault.NewPushSecret(p.ID)
 			change.Action, err = "hook.create", tx.AddPushHook(ctx, h)
 		}
 		if err != nil {
@@ -152,7 +142,7 @@ func (a *API) rotatePushSecret(ctx context.Context, in *ProjectPath) (*pushHookO
 		return nil, err
 	}
 	who := auth.FromContext(ctx)
-	text, sealed := a.newPushSecret(p.ID)
+	text, sealed := a.cfg.Vault.NewPushSecret(p.ID)
 	err = a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.SetPushSecret(ctx, p.ID, sealed, time.Now()); err != nil {
 			return err
@@ -269,7 +259,7 @@ func (a *API) push(r *http.Request) (PushAnswer, error) {
 	if err != nil {
 		return PushAnswer{}, hidden(err)
 	}
-	secret, err := a.cfg.Vault.Open(p.ID, pushSecretName, hook.Sealed)
+	secret, err := a.cfg.Vault.Open(p.ID, auth.PushSecretName, hook.Sealed)
 	if err != nil {
 		return PushAnswer{}, err
 	}

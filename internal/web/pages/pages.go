@@ -85,6 +85,11 @@ func New(cfg Config) *Pages {
 	p.workerPages()
 	p.repositoryPages()
 	p.schedulePages()
+	p.peoplePages()
+	p.hookPages()
+	p.channelPages()
+	p.auditPages()
+	p.settingsPages()
 	p.morePages()
 	return p
 }

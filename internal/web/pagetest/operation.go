@@ -18,7 +18,7 @@ func (s *seeder) operation(ctx context.Context) error {
 			return err
 		}
 		_, err = tx.LoseWorker(ctx, gone.ID, -1, 3)
-		return errors.Join(err, tx.SetLimit(ctx, store.Limit{Scope: store.LimitTarget, Name: "el10", Value: 3}), s.backOff(ctx, tx))
+		return errors.Join(err, tx.SetLimit(ctx, store.Limit{Scope: store.LimitTarget, Name: "el10", Value: 3}), s.backOff(ctx, tx), s.people(ctx, tx), s.messages(ctx, tx))
 	})
 	if err != nil {
 		return err

@@ -159,7 +159,7 @@ func plans() []plan {
 
 // Seed fills an empty database.
 func Seed(ctx context.Context, b *Bed) error {
-	s := &seeder{Bed: b, projects: map[string]store.Project{}}
+	s := &seeder{Bed: b, projects: map[string]store.Project{}, runs: map[string]int64{}}
 	err := b.Store.Write(ctx, func(tx *store.Tx) error {
 		for _, w := range []store.Worker{
 			{Name: "build-01", Host: "build-01.example.org", PID: 811, Slots: 4, DiskFree: 88e9, Labels: map[string]string{"builder": "mock", "arch": "amd64"}, Versions: map[string]string{"reqpm": "1.0.0"}, Lease: 24 * time.Hour},
@@ -191,6 +191,7 @@ func Seed(ctx context.Context, b *Bed) error {
 type seeder struct {
 	*Bed
 	projects map[string]store.Project
+	runs     map[string]int64 // the newest of each
 	workers  []store.Worker
 	past     []func(exec func(string, ...any) error) error
 }
@@ -217,6 +218,7 @@ func (s *seeder) run(ctx context.Context, p plan) error {
 		r, err = service.StartRun(ctx, tx, project, service.NewRun{Ref: p.ref, Targets: p.targets, Reason: p.reason})
 		return err
 	})
+	s.runs[p.project] = r.ID
 	if err != nil || p.queued {
 		return errors.Join(err, s.times(ctx, r.ID, p))
 	}
