@@ -10,10 +10,11 @@ import (
 	"reqpm/internal/store"
 )
 
-// people are users that nobody can log in as, their roles and tokens, and what they changed.
+// people are users that nobody can log in as, none of them an admin, so that a server still offers to make the
+// first one; their roles and tokens, and what they changed.
 func (s *seeder) people(ctx context.Context, tx *store.Tx) error {
 	billing := s.projects["billing-api"].ID
-	for i, u := range []store.User{{Name: "ada", Role: "admin"}, {Name: "mira", Role: "maintainer"}, {Name: "sam.a-very-long-name-of-somebody-who-has-four-first-names", Role: "viewer"}, {Name: "tom", Role: "none", Disabled: true}} {
+	for i, u := range []store.User{{Name: "ada", Role: "maintainer"}, {Name: "lena", Role: "maintainer"}, {Name: "sam.a-very-long-name-of-somebody-who-has-four-first-names", Role: "viewer"}, {Name: "tom", Role: "none", Disabled: true}} {
 		u.Hash = "!" // no password has it
 		made, err := tx.CreateUser(ctx, u)
 		if err != nil {
@@ -34,10 +35,10 @@ func (s *seeder) people(ctx context.Context, tx *store.Tx) error {
 		}
 	}
 	for i, e := range []store.AuditEntry{
-		{Who: "ada", Action: "user.create", Object: "user mira", Detail: json.RawMessage(`{"role":"maintainer"}`)},
-		{Who: "mira (token laptop)", Action: "project.create", Object: "billing-api", Project: billing},
+		{Who: "ada", Action: "user.create", Object: "user lena", Detail: json.RawMessage(`{"role":"maintainer"}`)},
+		{Who: "lena (token laptop)", Action: "project.create", Object: "billing-api", Project: billing},
 		{Who: "command line", Action: "limit.set", Object: "target el10", Detail: json.RawMessage(`{"value":{"from":null,"to":3}}`)},
-		{Who: "mira", Action: "run.start", Object: "billing-api", Project: billing, Detail: json.RawMessage(`{"run":19}`)},
+		{Who: "lena", Action: "run.start", Object: "billing-api", Project: billing, Detail: json.RawMessage(`{"run":19}`)},
 		{Who: "ada", Action: "schedule.change", Object: "clean-checkouts", Detail: json.RawMessage(`{"enabled":{"from":true,"to":false},"every":{"from":"02:00","to":"02:00"}}`)},
 		{Who: "ada", Action: "setting.set", Object: "server", Detail: json.RawMessage(`{"blocked":{"from":[],"to":["leftpad","urllib3<1.26"]},"log_days":{"from":30,"to":14}}`)},
 		{Who: "odd " + Markup + Turned, Action: "project.change", Object: Markup, Detail: json.RawMessage(`{"ref":{"from":"main","to":"release/2.8"}}`)},
