@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	past.close()
+	work.close()
 	chrome.close()
 	os.Exit(code)
 }

@@ -273,9 +273,10 @@ func (b *tab) fill(selector, text string) {
 	b.run(chromedp.KeyEvent(text))
 }
 
-// keys types, without looking where.
+// keys types into the page, when it is there, without looking where.
 func (b *tab) keys(text string) {
 	b.t.Helper()
+	b.until("the page is loaded", "document.readyState === 'complete'", 20*time.Second)
 	b.run(chromedp.KeyEvent(text))
 }
 

@@ -118,11 +118,15 @@ func (p *Pages) build(q *request) (view, error) {
 		v.Title = stageName(d.Step)
 		v.Crumbs = append(v.Crumbs, crumb{Text: stageName(d.Step)})
 	}
-	if d.Running && q.wants(typeStream) {
+	begins := d.Step.State == store.Running && d.LogBytes == 0 && d.Attempt == d.Step.Attempt // and has no log yet
+	if (d.Running || begins) && q.wants(typeStream) {
 		v.Wake = q.logGrows(d)
 	}
 	return v, nil
 }
+
+// lookForLog is how long a page waits before it looks again for a log that is not there yet.
+const lookForLog = 500 * time.Millisecond
 
 // logGrows tells once that the log that is looked at has more, or has ended.
 func (q *request) logGrows(d buildData) <-chan struct{} {
@@ -134,9 +138,16 @@ func (q *request) logGrows(d buildData) <-chan struct{} {
 	m.stop = cancel
 	grown := make(chan struct{})
 	log, err := q.p.cfg.Logs.Open(store.LogName(d.Run.ID, d.Step.ID, d.Attempt))
-	if err != nil {
-		cancel()
-		return nil
+	if err != nil || !d.Running { // a worker has the build, and has not written anything yet
+		if err == nil {
+			_ = log.Close() // reads only
+		}
+		time.AfterFunc(lookForLog, func() {
+			if ctx.Err() == nil {
+				close(grown)
+			}
+		})
+		return grown
 	}
 	go func() {
 		defer log.Close()

@@ -87,7 +87,17 @@
   // --- the stream ------------------------------------------------------------------------------------------------
   const main = $('main[data-live]'), say = $('#live-state');
   let source = null, last = main && main.dataset.after, wait = 0, reported = 0;
-  function state(text, name) { if (say) { say.textContent = text; say.dataset.state = name; } reported = Date.now(); }
+  let away = 0; // since when the page is not told of what happens
+  function state(text, name, what) {
+    if (say) { say.textContent = text; say.dataset.state = name; }
+    reported = Date.now();
+    const note = $('#offline');
+    if (name !== 'lost') { away = 0; note.hidden = true; return; }
+    away = away || Date.now();
+    note.textContent = what || 'The server does not answer. What you see is of ' + new Date(away).toTimeString().slice(0, 8) + '; this page goes on by itself.';
+    note.hidden = !what && Date.now() - away < 1500; // a moment is no trouble
+    if (note.hidden) setTimeout(() => { if (away) note.hidden = false; }, 1500);
+  }
   function connect() {
     clearTimeout(wait);
     if (!main || source) return;
@@ -109,8 +119,8 @@
   // A stream that was refused: logged out, or the page is gone? Or the server is, and comes again.
   function ask() {
     fetch(location.href, { headers: { Accept: PARTS }, redirect: 'manual' }).then(r => {
-      if (r.status === 401) state('Logged out: load the page again', 'lost');
-      else if (r.status === 404) state('This is gone', 'lost');
+      if (r.status === 401) state('Logged out', 'lost', 'You are logged out. Load the page again to log in.');
+      else if (r.status === 404) state('Gone', 'lost', 'What this page shows is not there any more.');
       else wait = setTimeout(connect, 2000);
     }, () => { wait = setTimeout(ask, 2000); });
   }
@@ -231,21 +241,23 @@
   function press(e) {
     if (e.matches('input')) { e.focus(); e.select(); } else e.click();
   }
+  // What has a key, the page's own before its frame's: in a log, / searches the log.
+  function keyed() { const all = $$('[data-key]').filter(x => x.dataset.key && visible(x)), own = x => !!x.closest('main'); return [...all.filter(own), ...all.filter(x => !own(x))]; }
   document.addEventListener('keydown', e => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return;
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.nodeName) && !/^(checkbox|radio|button|submit)$/.test(e.target.type || '') || e.target.isContentEditable;
     if (e.key === 'Escape') { if (typing) e.target.blur(); select(null); $$('details.me[open]').forEach(d => { d.open = false; }); return; }
     if (typing || $('dialog[open]')) return;
     const key = first && Date.now() - firstAt < 1200 ? first + ' ' + e.key : e.key;
-    const hit = $$('[data-key]').find(x => x.dataset.key === key && visible(x)) || $$('[data-key]').find(x => x.dataset.key === e.key && visible(x));
+    const all = keyed(), hit = all.find(x => x.dataset.key === key) || all.find(x => x.dataset.key === e.key);
     first = '';
     if (hit) { e.preventDefault(); press(hit); return; }
-    if (!key.includes(' ') && $$('[data-key]').some(x => x.dataset.key && x.dataset.key.startsWith(e.key + ' '))) { first = e.key; firstAt = Date.now(); return; }
-    const all = rows(), at = all.findIndex(x => x.hasAttribute('data-sel'));
+    if (!key.includes(' ') && all.some(x => x.dataset.key.startsWith(e.key + ' '))) { first = e.key; firstAt = Date.now(); return; }
+    const list = rows(), at = list.findIndex(x => x.hasAttribute('data-sel'));
     if (e.key === '?') { e.preventDefault(); help(); }
-    else if (e.key === 'j') select(step(all, at, 1));
-    else if (e.key === 'k') select(step(all, at, -1));
-    else if (e.key === 'Enter' && at >= 0 && !e.target.closest('a,button,summary')) { const a = $('a[href]', all[at]); if (a) a.click(); }
+    else if (e.key === 'j') select(step(list, at, 1));
+    else if (e.key === 'k') select(step(list, at, -1));
+    else if (e.key === 'Enter' && at >= 0 && !e.target.closest('a,button,summary')) { const a = $('a[href]', list[at]); if (a) a.click(); }
     else if (e.key === 'f') {
       const bad = $$('[data-failure]').filter(visible), now = bad.indexOf(document.activeElement), next = bad[(now + 1) % bad.length];
       if (next) { next.focus(); next.scrollIntoView({ block: 'center' }); }
@@ -262,7 +274,7 @@
       dd.textContent = text;
       list.append(dt, dd);
     };
-    $$('[data-key]').filter(x => x.dataset.key && visible(x)).forEach(x => add(x.dataset.key, x.dataset.keyName || x.title || x.textContent.replace(/\s+/g, ' ').replace(x.dataset.key, '').trim()));
+    keyed().forEach(x => add(x.dataset.key, x.dataset.keyName || x.title || x.textContent.replace(/\s+/g, ' ').replace(x.dataset.key, '').trim()));
     if (rows().length) { add('j k', 'Next and previous row'); add('Enter', 'Open the row'); }
     if ($('[data-failure]')) add('f', 'Next failure');
     add('?', 'These keys'); add('Esc', 'Close, or leave a field');
