@@ -162,17 +162,29 @@ func (w *headersOnly) Header() http.Header         { return w.header }
 func (w *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (w *headersOnly) WriteHeader(status int)      { w.status = status }
 
-func writeProblem(w http.ResponseWriter, err huma.StatusError) {
+// writeProblem answers with an error as problem made it.
+func writeProblem(w http.ResponseWriter, err error) {
+	problem, ok := errors.AsType[huma.StatusError](err)
+	if !ok {
+		problem = huma.Error500InternalServerError("something went wrong here")
+	}
+	if more, ok := errors.AsType[huma.HeadersError](err); ok {
+		maps.Copy(w.Header(), more.GetHeaders())
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(err.GetStatus())
-	text, _ := marshalProblem(err)
+	w.WriteHeader(problem.GetStatus())
+	text, _ := marshalProblem(problem)
 	_, _ = w.Write(text)
 }
 
 // identify puts who asks into the context. A credential that is wrong is refused everywhere.
 func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
-	r, _ := humago.Unwrap(ctx)
+	r, w := humago.Unwrap(ctx)
 	who, err := a.cfg.Auth.Authenticate(r)
+	if unavailable(err) { // nobody was refused: the database could not be asked
+		writeProblem(w, a.problem(r.Context(), err))
+		return
+	}
 	if err != nil {
 		_ = huma.WriteErr(a.api, ctx, statusOf(err), err.Error())
 		return

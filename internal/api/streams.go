@@ -82,18 +82,14 @@ func (a *API) addStream(s stream) {
 		if err == nil || r.Context().Err() != nil {
 			return
 		}
-		problem, ok := errors.AsType[huma.StatusError](a.problem(r.Context(), err))
-		if !ok {
-			problem = huma.Error500InternalServerError("something went wrong here")
-		}
-		writeProblem(w, problem)
+		writeProblem(w, a.problem(r.Context(), err))
 	})
 }
 
 func (a *API) stream(w http.ResponseWriter, r *http.Request, s stream) error {
 	who, err := a.cfg.Auth.Authenticate(r)
 	if err != nil {
-		return huma.NewError(statusOf(err), err.Error())
+		return err
 	}
 	r = r.WithContext(auth.NewContext(r.Context(), who))
 	if err := a.allow(r.Context(), auth.Viewer, s.about, s.about == nil, r.PathValue("id")); err != nil {

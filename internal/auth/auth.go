@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -57,6 +58,7 @@ type Auth struct {
 	byAddress *limiter
 	byName    *limiter
 	log       *slog.Logger
+	untouched atomic.Int64 // when the last use of a token could not be noted, in Unix seconds
 }
 
 // New makes an Auth. It has no goroutines and needs no end. ErrInvalid: an origin is not one.

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -144,6 +146,9 @@ func (s served) Check(ctx context.Context, sub service.Subject, targets []string
 	if err != nil {
 		return err
 	}
+	if err := s.checkSource(o, sub); err != nil {
+		return err
+	}
 	o.targets = targets
 	found, err := s.a.findTargets(ctx, o)
 	if err != nil {
@@ -156,6 +161,23 @@ func (s served) Check(ctx context.Context, sub service.Subject, targets []string
 	}
 	_, err = s.a.pipelineConfig(ctx, o, nil)
 	return err
+}
+
+// checkSource refuses an address, a ref and paths that no run could do anything with.
+func (s served) checkSource(o projectOptions, sub service.Subject) error {
+	state, err := s.a.stateDir()
+	if err != nil {
+		return err
+	}
+	if err := source.Check(s.request(o, sub, state).Source); err != nil {
+		return err
+	}
+	for _, file := range sub.Files {
+		if !filepath.IsLocal(file) || strings.ContainsFunc(file, unicode.IsControl) {
+			return usagef("requirement_files: %.100q is no path inside the repository", file)
+		}
+	}
+	return nil
 }
 
 // Refs implements service.Projects.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -70,6 +71,9 @@ func (e *Engine) pass(ctx, inner context.Context) error {
 	if err == nil {
 		err = e.checkHeld(ctx)
 	}
+	if err == nil {
+		err = e.adopt(ctx, inner)
+	}
 	if err != nil {
 		return err
 	}
@@ -98,7 +102,37 @@ func (e *Engine) pass(ctx, inner context.Context) error {
 	}
 }
 
+// adopt starts what this worker has claimed without hearing of it: a connection that is lost while a claim is committed
+// leaves a step that nobody would do, as long as this worker lives. Only the dispatcher may call it, for what it is about to
+// start it has not started yet.
+func (e *Engine) adopt(ctx, inner context.Context) error {
+	if !e.unheard {
+		return nil
+	}
+	have := e.have()
+	held, err := e.store.HeldSteps(ctx, e.Worker().ID)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if _, ok := have[h.Step]; ok {
+			continue
+		}
+		s, err := e.store.Step(ctx, h.Step)
+		if err != nil {
+			return err
+		}
+		if s.State == store.Running && s.Attempt == h.Attempt && s.Worker == e.Worker().ID {
+			e.log.Warn("a step was claimed, and the answer was lost: it starts now", "step", s.ID, "key", s.Key)
+			e.start(inner, s)
+		}
+	}
+	e.unheard = false
+	return nil
+}
+
 func (e *Engine) claim(ctx context.Context, slots int) (s store.Step, err error) {
+	defer func() { e.unheard = e.unheard || errors.Is(err, store.ErrUnavailable) }()
 	err = e.store.Write(ctx, func(tx *store.Tx) (err error) {
 		kinds, w := e.vacancies(slots)
 		if len(kinds) == 0 {
@@ -248,18 +282,20 @@ func shorten(text string) string {
 	return text
 }
 
+// have is what runs here.
+func (e *Engine) have() map[int64]*running {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.running)
+}
+
 // checkHeld tells steps that they are to be cancelled, or not this worker's any more.
 func (e *Engine) checkHeld(ctx context.Context) error {
-	e.mu.Lock()
-	w, have := e.worker, map[int64]*running{}
-	for id, r := range e.running {
-		have[id] = r
-	}
-	e.mu.Unlock()
+	have := e.have()
 	if len(have) == 0 {
 		return nil
 	}
-	held, err := e.store.HeldSteps(ctx, w.ID)
+	held, err := e.store.HeldSteps(ctx, e.Worker().ID)
 	if err != nil {
 		return err
 	}

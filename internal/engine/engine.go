@@ -94,7 +94,8 @@ type Engine struct {
 	log   *slog.Logger
 	hub   *hub
 
-	wake chan struct{} // something may be claimable
+	wake    chan struct{} // something may be claimable
+	unheard bool          // a claim may have been committed although it failed; the dispatcher's own
 
 	mu       sync.Mutex
 	worker   store.Worker // ID 0: not registered

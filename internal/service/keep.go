@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"reqpm/internal/blob"
 	"reqpm/internal/pipeline"
@@ -69,9 +70,11 @@ func safe(name string) string {
 	}, name)
 }
 
-// keepBuilt puts the result of a build into the blobs, unless it is there, and notes its files.
+// keepBuilt puts the result of a build into the blobs, unless it is there, and notes its files, however long the database
+// is away: what was built is not built again because nobody could be told.
 func (s *Service) keepBuilt(ctx context.Context, step store.Step, built *pipeline.Built) error {
-	return s.putBuilt(ctx, built, func(file, name string, size int64) error {
+	var files []store.Artifact
+	err := s.putBuilt(ctx, built, func(file, name string, size int64) {
 		kind := "rpm"
 		switch {
 		case strings.HasSuffix(file, ".src.rpm"):
@@ -79,13 +82,40 @@ func (s *Service) keepBuilt(ctx context.Context, step store.Step, built *pipelin
 		case file == resultFile:
 			kind = "manifest"
 		}
-		_, err := s.cfg.Store.PutArtifact(ctx, store.Artifact{Run: step.Run, Step: step.ID, Kind: kind, Name: file, Blob: name, Size: size, SHA256: built.Sums[file]})
-		return err
+		files = append(files, store.Artifact{Run: step.Run, Step: step.ID, Kind: kind, Name: file, Blob: name, Size: size, SHA256: built.Sums[file]})
 	})
+	for _, f := range files {
+		if err != nil {
+			break
+		}
+		err = s.patiently(ctx, func() error {
+			_, err := s.cfg.Store.PutArtifact(ctx, f)
+			return err
+		})
+	}
+	return err
 }
 
-// putBuilt puts the files of a build that the blobs do not have into them; each is noted once it is there.
-func (s *Service) putBuilt(ctx context.Context, built *pipeline.Built, note func(file, blob string, size int64) error) error {
+// patiently does something with the database until it answers, or ctx ends: which it does when the step is another's.
+func (s *Service) patiently(ctx context.Context, do func() error) error {
+	wait := 100 * time.Millisecond
+	for {
+		err := do()
+		if !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		s.cfg.Log.Warn("the database does not answer as it should; trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+// putBuilt puts the files of a build that the blobs do not have into them, and tells of each that is there.
+func (s *Service) putBuilt(ctx context.Context, built *pipeline.Built, note func(file, blob string, size int64)) error {
 	if err := s.waitForDeletion(ctx, built.Key); err != nil {
 		return err
 	}
@@ -100,11 +130,8 @@ func (s *Service) putBuilt(ctx context.Context, built *pipeline.Built, note func
 		if err != nil {
 			return fmt.Errorf("keep %s: %w", base, err)
 		}
-		if note == nil {
-			continue
-		}
-		if err := note(base, name, info.Size); err != nil {
-			return err
+		if note != nil {
+			note(base, name, info.Size)
 		}
 	}
 	return nil
@@ -179,12 +206,13 @@ func (s *Service) get(ctx context.Context, name, file string) error {
 
 // notePublished notes the snapshot, and that the channel points at it.
 func (s *Service) notePublished(ctx context.Context, sub Subject, step store.Step, p Published) error {
-	return s.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+	note := func(tx *store.Tx) error {
 		snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: sub.Target, Path: p.Snapshot, Packages: int64(p.Packages)})
 		if err != nil {
 			return err
 		}
 		_, err = tx.PointRepository(ctx, step.Project, channel(sub), sub.Target, snapshot.ID)
 		return err
-	})
+	}
+	return s.patiently(ctx, func() error { return s.cfg.Store.Write(ctx, note) })
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"time"
@@ -194,7 +195,11 @@ func (s *Service) Build(ctx context.Context, sub Subject, id plan.ID, needs map[
 		return nil, err
 	}
 	defer s.sessions.release(x)
-	if err := s.bring(ctx, x.pipeline, needs); err != nil {
+	wanted := maps.Clone(needs)
+	if !sub.Refresh { // what was built already, by a worker that was lost before it said so, or before a restore
+		wanted[id] = x.work.Key(id)
+	}
+	if err := s.bring(ctx, x.pipeline, wanted); err != nil {
 		return nil, err
 	}
 	n := x.work.Plan.Node(id)

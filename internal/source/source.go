@@ -272,6 +272,21 @@ func (c Checkout) keep(ctx context.Context, tree, dir string) (Checkout, error) 
 }
 
 // checkRef refuses names that git itself refuses, before they get near a command line.
+// Check tells what is wrong with a request as it stands, a *URLError that every Fetch of it would be. Nobody is asked: a name
+// of a private host is refused by Fetch.
+func Check(req Request) error {
+	if err := checkRef(req.Ref); err != nil {
+		return err
+	}
+	nobody, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := locate(nobody, req.URL, req.Allow)
+	if _, ok := errors.AsType[*URLError](err); ok {
+		return err
+	}
+	return nil
+}
+
 func checkRef(ref string) error {
 	bad := strings.HasPrefix(ref, "-") || strings.Contains(ref, "..") || len(ref) > 250 ||
 		strings.ContainsFunc(ref, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`~^:?*[\`, r) })

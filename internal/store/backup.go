@@ -26,8 +26,8 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	}
 	defer os.RemoveAll(tmp)
 	part := filepath.Join(tmp, "db")
-	if _, err := s.exec(ctx, "back up to "+path, "VACUUM INTO $1", part); err != nil {
-		return err
+	if _, err := s.db.ExecContext(ctx, "VACUUM INTO $1", part); err != nil { // it only reads, so it takes no writer's turn
+		return s.fail("back up to "+path, err)
 	}
 	f, err := os.Open(part)
 	if err == nil {

@@ -91,9 +91,9 @@ func (tx *Tx) heads(ctx context.Context, c Claim) ([]Step, error) {
 			SELECT MIN(lane) FROM steps WHERE state = 'ready'
 			UNION ALL SELECT (SELECT MIN(s.lane) FROM steps s WHERE s.state = 'ready' AND s.lane > filled.lane) FROM filled WHERE filled.lane IS NOT NULL),
 		heads (head) AS (
-			SELECT (SELECT s.id FROM steps s WHERE s.state = 'ready' AND s.lane = filled.lane AND (s.avoid <> $1 OR s.ready < $2) ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 1)
+			SELECT (SELECT s.id FROM steps s WHERE s.state = 'ready' AND s.lane = filled.lane AND (s.avoid <> $1 OR s.ready < $2 OR s.ready > $3) ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 1)
 			FROM filled WHERE filled.lane IS NOT NULL)
-		SELECT `+stepColumns+` FROM heads JOIN steps ON id = heads.head`, avoid, millis(now().Add(-avoidFor)))
+		SELECT `+stepColumns+` FROM heads JOIN steps ON id = heads.head`, avoid, millis(now().Add(-avoidFor)), millis(now().Add(avoidFor))) // later than now: the clock went back
 }
 
 // avoidFor is how long a step keeps away from the worker where infrastructure failed.

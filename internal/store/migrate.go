@@ -21,8 +21,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema forward, or only looks whether it is this program's.
-func migrate(ctx context.Context, db *sql.DB, d *dialect, forward bool, log *slog.Logger) error {
+// migrate brings the schema forward, or only looks whether it is this program's. only is a version to bring it to; 0 is
+// the newest.
+func migrate(ctx context.Context, db *sql.DB, d *dialect, forward bool, only int64, log *slog.Logger) error {
 	steps, err := readMigrations(d)
 	if err != nil {
 		return err
@@ -51,7 +52,10 @@ func migrate(ctx context.Context, db *sql.DB, d *dialect, forward bool, log *slo
 	case current < newest && !forward:
 		return fmt.Errorf("its schema is version %d and the server that has it is older than this program, which needs %d: stop the server first", current, newest)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	if only > 0 {
+		newest = only
+	}
+	if _, err := provider.UpTo(ctx, newest); err != nil {
 		return fmt.Errorf("bring the schema from version %d to %d: %w", current, newest, err)
 	}
 	return nil

@@ -28,7 +28,8 @@ var postgresDialect = &dialect{
 		db.SetConnMaxIdleTime(5 * time.Minute)
 		return db, nil
 	},
-	begin: "SELECT pg_advisory_xact_lock(" + writeLock + ")",
+	begin:  "SELECT pg_advisory_xact_lock(" + writeLock + ")",
+	remote: true,
 	away: func(err error) bool {
 		e, ok := errors.AsType[*pgconn.PgError](err)
 		if !ok {

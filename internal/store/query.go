@@ -55,8 +55,36 @@ func clean(args []any) []any {
 	return args
 }
 
+// How long a database on another machine may take to answer: one that was stopped, or is behind a network that swallows
+// everything, says nothing for ever. SQLite waits as long as its busy timeout by itself.
+const (
+	readPatience  = 5 * time.Second  // a statement that reads, or changes a row
+	writePatience = 30 * time.Second // one of a transaction, which may wait for another's, or change many rows
+)
+
+// errSilent is why a statement was given up.
+var errSilent = fmt.Errorf("it has not answered in time: %w", context.DeadlineExceeded)
+
+// patient is a context that ends after a time, where the database can be silent for ever.
+func (q Queries) patient(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if !q.dialect.remote {
+		return ctx, func() {}
+	}
+	if q.writing {
+		limit = writePatience
+	}
+	return context.WithTimeoutCause(ctx, limit, errSilent)
+}
+
 // exec runs a statement and says how many rows it met.
 func (q Queries) exec(ctx context.Context, what, query string, args ...any) (int64, error) {
+	done, err := q.turn.take(ctx)
+	if err != nil {
+		return 0, q.fail(what, err)
+	}
+	defer done()
+	ctx, cancel := q.patient(ctx, writePatience)
+	defer cancel()
 	result, err := q.db.ExecContext(ctx, query, clean(args)...)
 	if err != nil {
 		return 0, q.fail(what, err)
@@ -79,6 +107,13 @@ func (q Queries) must(ctx context.Context, what, query string, args ...any) erro
 
 // insert is a statement that returns the new id.
 func (q Queries) insert(ctx context.Context, what, query string, args ...any) (id int64, err error) {
+	done, err := q.turn.take(ctx)
+	if err != nil {
+		return 0, q.fail(what, err)
+	}
+	defer done()
+	ctx, cancel := q.patient(ctx, readPatience)
+	defer cancel()
 	if err := q.db.QueryRowContext(ctx, query+" RETURNING id", clean(args)...).Scan(&id); err != nil {
 		return 0, q.fail(what, err)
 	}
@@ -87,6 +122,8 @@ func (q Queries) insert(ctx context.Context, what, query string, args ...any) (i
 
 // one reads one row: ErrNotFound.
 func one[T any](ctx context.Context, q Queries, what string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+	ctx, cancel := q.patient(ctx, readPatience)
+	defer cancel()
 	v, err := scan(q.db.QueryRowContext(ctx, query, clean(args)...))
 	if err != nil {
 		var none T
@@ -97,6 +134,8 @@ func one[T any](ctx context.Context, q Queries, what string, scan func(scanner) 
 
 // many reads every row.
 func many[T any](ctx context.Context, q Queries, what string, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	ctx, cancel := q.patient(ctx, readPatience)
+	defer cancel()
 	rows, err := q.db.QueryContext(ctx, query, clean(args)...)
 	if err != nil {
 		return nil, q.fail(what, err)

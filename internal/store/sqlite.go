@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -13,8 +14,12 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// busyTimeout is how long a writer waits for another one, in milliseconds.
-const busyTimeout = "PRAGMA busy_timeout = 10000"
+// busyTimeout is how long a writer waits for another one.
+const busyTimeout = 10 * time.Second
+
+func busyPragma(wait time.Duration) string {
+	return fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds())
+}
 
 // sqliteConns are the connections to one file: one that writes, and readers beside it.
 const sqliteConns = 4
@@ -30,7 +35,7 @@ var sqliteDialect = &dialect{
 		// WAL: readers and the writer do not wait for each other. immediate: a transaction that writes later
 		// would fail, not wait, when another wrote meanwhile. NORMAL loses no committed transaction when
 		// the process dies, only when the machine does.
-		values := url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(1)", "synchronous(NORMAL)"}}
+		values := url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)", busyPragma(busyTimeout), "foreign_keys(1)", "synchronous(NORMAL)"}}
 		name := (&url.URL{Scheme: "file", Path: path, RawQuery: values.Encode()}).String()
 		db, err := sql.Open("sqlite", name)
 		if err != nil {
@@ -58,11 +63,11 @@ var sqliteDialect = &dialect{
 	},
 	writable: func(ctx context.Context, conn *sql.Conn) (err error) {
 		// Not as patient as a writer: who asks wants to know how things are now.
-		if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 2000"); err != nil {
+		if _, err := conn.ExecContext(ctx, "PRAGMA "+busyPragma(2*time.Second)); err != nil {
 			return err
 		}
 		defer func() {
-			_, again := conn.ExecContext(context.WithoutCancel(ctx), busyTimeout)
+			_, again := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA "+busyPragma(busyTimeout))
 			err = errors.Join(err, again)
 		}()
 		if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {

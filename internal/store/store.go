@@ -47,6 +47,9 @@ type Config struct {
 	// older schema forward. Without it, a command may read and write beside a server; it brings
 	// the schema forward only when no server has the file.
 	Server bool
+	// Schema is the version that the schema is brought to, for tests of upgrades: such a store is good for nothing but
+	// to be closed. 0: the newest.
+	Schema int64
 	Log    *slog.Logger // nil: nothing is logged
 }
 
@@ -68,6 +71,29 @@ type Tx struct{ Queries }
 type Queries struct {
 	db      conn
 	dialect *dialect
+	turn    turn // of statements that write outside of a transaction
+	writing bool // in a transaction
+}
+
+// turn lets the writers of this process go one after the other before they take a connection: all of them waiting for
+// an SQLite file that somebody has locked would leave no connection to those who read. nil: nobody waits.
+type turn chan struct{}
+
+// take waits for the turn, not longer than SQLite itself waits for a lock; done gives it on.
+func (t turn) take(ctx context.Context) (done func(), err error) {
+	if t == nil {
+		return func() {}, nil
+	}
+	limit := time.NewTimer(busyTimeout)
+	defer limit.Stop()
+	select {
+	case t <- struct{}{}:
+		return func() { <-t }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-limit.C:
+		return nil, fmt.Errorf("another writer does not come to an end: %w", ErrUnavailable)
+	}
 }
 
 // conn is a database or a transaction.
@@ -88,6 +114,8 @@ type dialect struct {
 	begin string
 	// tune refreshes what the planner of queries knows of the tables' sizes; "": the database does so by itself.
 	tune string
+	// remote: the database is another process, which may be silent.
+	remote bool
 	// writable is an error when nothing can be written for now; nil: who answers can be written.
 	writable func(ctx context.Context, conn *sql.Conn) error
 }
@@ -120,11 +148,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return fail(err)
 	}
 	s.Queries = Queries{db: s.db, dialect: d}
+	if !d.remote {
+		s.turn = make(turn, 1)
+	}
 	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := migrate(ctx, s.db, d, migrating, log); err != nil {
+	if err := migrate(ctx, s.db, d, migrating, cfg.Schema, log); err != nil {
 		return fail(err)
 	}
 	if cfg.Server {
@@ -198,21 +229,45 @@ func (q Queries) Name() string { return q.dialect.name }
 // Write runs fn in a transaction, the only one that writes. It is committed when fn returns nil, and as if
 // it had never been otherwise. fn must use tx alone (the store's own methods would wait for it), and
 // do nothing that cannot be done again.
+//
+// ErrUnavailable does not say that nothing was written: where the answer to the commit was lost, all may be there.
 func (s *Store) Write(ctx context.Context, fn func(tx *Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	done, err := s.turn.take(ctx)
 	if err != nil {
 		return s.fail("begin a transaction", err)
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to roll back
-	if s.dialect.begin != "" {
-		if _, err := tx.ExecContext(ctx, s.dialect.begin); err != nil {
-			return s.fail("begin a transaction", err)
+	defer done()
+	// The context is the transaction's until its end, so what takes too long ends that.
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	limited := func(do func() error) error {
+		if s.dialect.remote {
+			defer time.AfterFunc(writePatience, func() { stop(errSilent) }).Stop()
 		}
-	}
-	if err := fn(&Tx{Queries{db: tx, dialect: s.dialect}}); err != nil {
+		err := do()
+		if err != nil && context.Cause(ctx) == errSilent { //nolint:errorlint // it is never wrapped
+			err = errors.Join(errSilent, err)
+		}
 		return err
 	}
-	if err := tx.Commit(); err != nil {
+	var tx *sql.Tx
+	if err := limited(func() (err error) {
+		tx, err = s.db.BeginTx(ctx, nil)
+		return err
+	}); err != nil {
+		return s.fail("begin a transaction", err)
+	}
+	defer func() { _ = limited(tx.Rollback) }() // after a commit there is nothing to roll back
+	inside := Queries{db: tx, dialect: s.dialect, writing: true}
+	if s.dialect.begin != "" {
+		if _, err := inside.exec(ctx, "begin a transaction", s.dialect.begin); err != nil {
+			return err
+		}
+	}
+	if err := fn(&Tx{inside}); err != nil {
+		return err
+	}
+	if err := limited(tx.Commit); err != nil {
 		return s.fail("commit", err)
 	}
 	s.mu.Lock()

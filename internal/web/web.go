@@ -4,6 +4,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -70,10 +71,21 @@ func text(w http.ResponseWriter, status int, message string) {
 	fmt.Fprintln(w, message)
 }
 
+// unavailable answers who could not be let in because the database is away, and was not refused.
+func unavailable(w http.ResponseWriter, err error) bool {
+	if !errors.Is(err, store.ErrUnavailable) {
+		return false
+	}
+	w.Header().Set("Retry-After", "5")
+	text(w, http.StatusServiceUnavailable, "the server cannot reach its database; try again")
+	return true
+}
+
 func (h handler) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
 	if err := h.cfg.Ready(ctx); err != nil {
+		w.Header().Set("Retry-After", "5")
 		text(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
@@ -85,6 +97,9 @@ func (h handler) metrics(w http.ResponseWriter, r *http.Request) {
 	who, err := h.cfg.Auth.Authenticate(r)
 	if err == nil && !h.cfg.Auth.Address(r).IsLoopback() {
 		err = auth.Allowed(who, auth.Viewer, 0)
+	}
+	if unavailable(w, err) {
+		return
 	}
 	if err != nil {
 		text(w, http.StatusUnauthorized, err.Error())
@@ -117,6 +132,9 @@ func (h handler) may(w http.ResponseWriter, r *http.Request) bool {
 		if p, err = h.cfg.Store.ProjectNamed(r.Context(), r.PathValue("project")); err == nil {
 			err = auth.Allowed(who, auth.Viewer, p.ID)
 		}
+	}
+	if unavailable(w, err) {
+		return false
 	}
 	if err != nil {
 		w.Header().Set("WWW-Authenticate", `Basic realm="ReqPM repositories"`)

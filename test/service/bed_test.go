@@ -100,6 +100,7 @@ type bed struct {
 	dir, database string
 	index         *testindex.Server
 	url, token    string
+	real          bool         // the processes ask the index that pip asks, and not the test's
 	quick         string       // folder of the quick builder, where that is to be the processes'
 	store         *store.Store // the database, beside the processes; nil: the test asks by HTTP only
 	env           []string     // of every program, beside what it needs anyway
@@ -156,7 +157,10 @@ func (b *bed) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", append(args, "--database", b.database)...)
 	cmd.Dir = b.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(b.dir, "home"), "TMPDIR=" + filepath.Join(b.dir, "tmp"), beReqpm + "=1",
-		"PIP_CONFIG_FILE=" + os.DevNull, "PIP_INDEX_URL=" + b.index.URL, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", "GIT_CONFIG_NOSYSTEM=1"}
+		"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", "GIT_CONFIG_NOSYSTEM=1"}
+	if !b.real {
+		cmd.Env = append(cmd.Env, "PIP_CONFIG_FILE="+os.DevNull, "PIP_INDEX_URL="+b.index.URL)
+	}
 	if b.quick != "" {
 		cmd.Env = append(cmd.Env, quickDir+"="+b.quick)
 	}
@@ -227,14 +231,26 @@ func (b *bed) ask(method, path string, body, into any) int {
 	b.t.Helper()
 	status, text := b.raw(method, path, body, nil)
 	if into != nil && status < 300 {
-		if err := json.Unmarshal(text, into); err != nil {
-			b.t.Fatalf("%s %s: %v\n%s", method, path, err, text)
-		}
+		b.read(text, into)
 	}
 	return status
 }
 
+// read reads an answer into a value.
+func (b *bed) read(text []byte, into any) {
+	b.t.Helper()
+	if err := json.Unmarshal(text, into); err != nil {
+		b.t.Fatalf("%v\n%s", err, text)
+	}
+}
+
 func (b *bed) raw(method, path string, body any, header http.Header) (int, []byte) {
+	b.t.Helper()
+	status, _, text := b.answer(method, path, body, header)
+	return status, text
+}
+
+func (b *bed) answer(method, path string, body any, header http.Header) (int, http.Header, []byte) {
 	b.t.Helper()
 	var text []byte
 	if body != nil {
@@ -254,7 +270,7 @@ func (b *bed) raw(method, path string, body any, header http.Header) (int, []byt
 	defer answer.Body.Close()
 	data, err := io.ReadAll(answer.Body)
 	must(b.t, err)
-	return answer.StatusCode, data
+	return answer.StatusCode, answer.Header, data
 }
 
 // follow reads events after a number until want is content with one; it returns that one's number.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -30,15 +31,43 @@ const quickDir = "REQPM_SERVICE_QUICK"
 // around it is the program's own: store, blobs, logs, engine, plans, keys, publishing and signing.
 type quick struct {
 	made string // folder of what was built, by digest
-	base string // file whose content is the state of the base root; none is the first
+	dir  string // of the bed; see baseFile, slowFile and builtFile
 }
 
+// Files in the folder of a bed.
+const (
+	baseFile  = "base"  // its content is the state of the base root; none is the first
+	slowFile  = "slow"  // how long each build takes
+	builtFile = "built" // a line for each build that came to its end
+)
+
 func newQuick(state string, _ int) (builder.Builder, error) {
-	return quick{os.Getenv(quickDir), filepath.Join(filepath.Dir(state), "base")}, nil
+	return quick{os.Getenv(quickDir), filepath.Dir(state)}, nil
+}
+
+// duration is how long a build takes.
+func (q quick) duration() time.Duration {
+	text, err := os.ReadFile(filepath.Join(q.dir, slowFile))
+	if err == nil {
+		if d, err := time.ParseDuration(string(text)); err == nil {
+			return d
+		}
+	}
+	return 50*time.Millisecond + rand.N(250*time.Millisecond)
+}
+
+// note writes down that a build came to its end.
+func (q quick) note(job builder.Job) error {
+	f, err := os.OpenFile(filepath.Join(q.dir, builtFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, job.Name)
+	return errors.Join(err, f.Close())
 }
 
 func (q quick) Open(_ context.Context, t target.Target, _ func(string)) (builder.Base, error) {
-	text, err := os.ReadFile(q.base)
+	text, err := os.ReadFile(filepath.Join(q.dir, baseFile))
 	if err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}
@@ -98,7 +127,7 @@ func (b quickBase) Build(ctx context.Context, job builder.Job) (builder.Result, 
 	select {
 	case <-ctx.Done():
 		return builder.Result{}, context.Cause(ctx)
-	case <-time.After(50*time.Millisecond + rand.N(250*time.Millisecond)):
+	case <-time.After(b.duration()):
 	}
 	text, err := os.ReadFile(job.Spec)
 	if err != nil {
@@ -132,7 +161,7 @@ func (b quickBase) Build(ctx context.Context, job builder.Job) (builder.Result, 
 			result.RPMs = append(result.RPMs, final)
 		}
 	}
-	return result, os.Rename(partial, job.ResultDir)
+	return result, errors.Join(os.Rename(partial, job.ResultDir), b.note(job))
 }
 
 const quickSpec = `Name: %s

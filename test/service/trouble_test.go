@@ -34,9 +34,21 @@ func (b *bed) succeeds(run int64) {
 	b.until("the run has ended", 3*time.Minute, func() bool { return b.unfinished([]int64{run}) == 0 })
 	r, err := b.store.Run(b.t.Context(), run)
 	must(b.t, err)
-	if r.State != store.RunSucceeded {
-		b.t.Fatalf("the run %s: %s", r.State, r.Message)
+	if r.State == store.RunSucceeded {
+		return
 	}
+	steps, err := b.store.RunSteps(b.t.Context(), run)
+	must(b.t, err)
+	for _, s := range steps {
+		attempts, err := b.store.Attempts(b.t.Context(), s.ID)
+		must(b.t, err)
+		for _, a := range attempts {
+			if a.State == store.Failed {
+				b.t.Errorf("%s, attempt %d: %s", s.Key, a.Attempt, a.Cause)
+			}
+		}
+	}
+	b.t.Fatalf("the run %s: %s", r.State, r.Message)
 }
 
 // untilStep waits until a step of a kind is in a state.

@@ -63,6 +63,10 @@ type postgresServer struct {
 	err   error
 	stop  func()
 	count atomic.Int64
+
+	launch func() error // starts it, also again
+	cmd    *exec.Cmd
+	ended  <-chan struct{}
 }
 
 var server postgresServer
@@ -80,8 +84,13 @@ func Postgres(t testing.TB) string {
 	if server.err != nil {
 		t.Fatal(server.err)
 	}
+	return create(t, " TEMPLATE reqpm")
+}
+
+func create(t testing.TB, how string) string {
+	t.Helper()
 	name := fmt.Sprintf("test%d", server.count.Add(1))
-	admin(t, "CREATE DATABASE "+name+" TEMPLATE reqpm")
+	admin(t, "CREATE DATABASE "+name+how)
 	t.Cleanup(func() { admin(t, "DROP DATABASE "+name+" WITH (FORCE)") })
 	return server.url(name)
 }
@@ -140,10 +149,27 @@ func (s *postgresServer) tryStart() error {
 	if out, err := create.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	cmd := exec.Command(postgres, "-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
-	cmd.SysProcAttr, cmd.Dir = attr, s.dir
-	cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT // also when the tests are killed
+	s.launch = func() error {
+		cmd := exec.Command(postgres, "-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+		attr := *attr
+		attr.Pdeathsig = syscall.SIGQUIT // also when the tests are killed
+		cmd.SysProcAttr, cmd.Dir = &attr, s.dir
+		cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
+		return s.run(cmd)
+	}
+	if err := s.launch(); err != nil {
+		return err
+	}
+	s.stop = func() {
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+		<-s.ended
+		os.RemoveAll(s.dir)
+	}
+	return s.makeTemplate()
+}
+
+// run starts the server and sees its end.
+func (s *postgresServer) run(cmd *exec.Cmd) error {
 	started, ended := make(chan error), make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // the death signal comes when the thread ends
@@ -157,12 +183,8 @@ func (s *postgresServer) tryStart() error {
 	if err := <-started; err != nil {
 		return err
 	}
-	s.stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGQUIT)
-		<-ended
-		os.RemoveAll(s.dir)
-	}
-	return s.makeTemplate(ended)
+	s.cmd, s.ended = cmd, ended
+	return nil
 }
 
 // unprivileged gives a directory to a user who is not root: PostgreSQL refuses to run as root.
@@ -187,25 +209,34 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, os.Chown(dir, int(uid), int(gid))
 }
 
-// makeTemplate waits for the server, and makes the database that the tests get copies of.
-func (s *postgresServer) makeTemplate(ended <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+// await waits until the server answers.
+func (s *postgresServer) await(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	db, err := sql.Open("pgx", s.url("postgres"))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for err = db.PingContext(ctx); err != nil; err = db.PingContext(ctx) {
+	for err := db.PingContext(ctx); err != nil; err = db.PingContext(ctx) {
 		select {
-		case <-ended:
+		case <-s.ended:
 			return errors.New("the PostgreSQL server ended at its start")
 		case <-ctx.Done():
 			return fmt.Errorf("wait for PostgreSQL: %w", err)
 		case <-tick.C:
 		}
+	}
+	return nil
+}
+
+// makeTemplate waits for the server, and makes the database that the tests get copies of.
+func (s *postgresServer) makeTemplate() error {
+	ctx := context.Background()
+	db, err := sql.Open("pgx", s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if err := s.await(ctx, db); err != nil {
+		return err
 	}
 	if _, err := db.ExecContext(ctx, "CREATE DATABASE reqpm"); err != nil {
 		return err
@@ -217,10 +248,18 @@ func (s *postgresServer) makeTemplate(ended <-chan struct{}) error {
 	return template.Close()
 }
 
-// Rewrite changes rows of an SQLite file beside the store, each statement with its arguments: for tests that need a
+// raw opens a database beside the store.
+func raw(address string) (*sql.DB, error) {
+	if store.IsFile(address) {
+		return sql.Open("sqlite", "file:"+address+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+	}
+	return sql.Open("pgx", address)
+}
+
+// Rewrite changes rows of a database beside the store, each statement with its arguments: for tests that need a
 // past, which a store does not make.
-func Rewrite(ctx context.Context, path string, change func(exec func(statement string, args ...any) error) error) error {
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+func Rewrite(ctx context.Context, address string, change func(exec func(statement string, args ...any) error) error) error {
+	db, err := raw(address)
 	if err != nil {
 		return err
 	}

@@ -299,6 +299,9 @@ func (q *request) fail(err error) {
 		}
 		q.p.cfg.Log.Error("pages", "path", q.URL.Path, "error", err)
 	}
+	if status == http.StatusServiceUnavailable {
+		q.w.Header().Set("Retry-After", "5")
+	}
 	switch {
 	case q.wants(typeStream):
 		q.w.WriteHeader(http.StatusNoContent) // which tells the browser not to come again
