@@ -79,17 +79,16 @@ type Built struct {
 // Do does one step of a run and writes what happens to log, a line at a time. It returns the step's result, which
 // counts also beside an error, and the steps that its success adds to the run.
 func (s *Service) Do(ctx context.Context, step store.Step, log io.Writer) (result any, add []store.NewStep, err error) {
-	sub, err := s.subject(ctx, step)
-	if err != nil {
-		return nil, nil, err
-	}
 	var mu sync.Mutex
 	say := func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		_, _ = io.WriteString(log, strings.TrimRight(line, "\n")+"\n") // a log that cannot be written is no reason to end the work
 	}
-	result, add, err = s.stage(ctx, sub, step, say, log)
+	sub, err := s.subject(ctx, step)
+	if err == nil {
+		result, add, err = s.stage(ctx, sub, step, say, log)
+	}
 	if err != nil && infrastructure(err) {
 		err = fmt.Errorf("%w: %w", engine.ErrInfrastructure, err)
 	}

@@ -105,8 +105,8 @@ func locateLocal(raw, path string, allow Policy) (location, error) {
 
 func locateSCP(ctx context.Context, raw string, m []string, allow Policy) (location, error) {
 	user, host, path := m[1], strings.ToLower(m[2]), m[3]
-	if strings.HasPrefix(path, "-") || hasDotDot(path) {
-		return location{}, &URLError{URL: raw, Reason: "its path starts with a dash or holds .."}
+	if strings.HasPrefix(path, "-") || strings.HasPrefix(host, "-") || hasDotDot(path) {
+		return location{}, &URLError{URL: raw, Reason: "its host or path starts with a dash, or its path holds .."}
 	}
 	if err := checkHost(ctx, raw, host, nil, allow); err != nil {
 		return location{}, err

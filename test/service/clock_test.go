@@ -33,7 +33,7 @@ func TestClockJumps(t *testing.T) {
 		for i, jump := range []time.Duration{time.Hour, -time.Hour} {
 			run := b.project(i)
 			runs = append(runs, run)
-			b.untilStep(run, store.Build, store.Running)
+			b.untilBuilding()
 			had := b.starts()
 			b.jump(-jump)
 			b.succeeds(run)

@@ -38,6 +38,7 @@ type quick struct {
 const (
 	baseFile  = "base"  // its content is the state of the base root; none is the first
 	slowFile  = "slow"  // how long each build takes
+	begunFile = "begun" // a line for each build that was begun
 	builtFile = "built" // a line for each build that came to its end
 )
 
@@ -56,9 +57,9 @@ func (q quick) duration() time.Duration {
 	return 50*time.Millisecond + rand.N(250*time.Millisecond)
 }
 
-// note writes down that a build came to its end.
-func (q quick) note(job builder.Job) error {
-	f, err := os.OpenFile(filepath.Join(q.dir, builtFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+// note writes down in a file that a build was begun, or came to its end.
+func (q quick) note(file string, job builder.Job) error {
+	f, err := os.OpenFile(filepath.Join(q.dir, file), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
@@ -120,6 +121,9 @@ func (b quickBase) Build(ctx context.Context, job builder.Job) (builder.Result, 
 	if err := os.MkdirAll(partial, 0o755); err != nil {
 		return builder.Result{}, err
 	}
+	if err := b.note(begunFile, job); err != nil {
+		return builder.Result{}, err
+	}
 	log := filepath.Join(partial, "build.log")
 	if err := os.WriteFile(log, []byte("Processing files: "+job.Name+"\n"), 0o644); err != nil {
 		return builder.Result{}, err
@@ -161,7 +165,7 @@ func (b quickBase) Build(ctx context.Context, job builder.Job) (builder.Result, 
 			result.RPMs = append(result.RPMs, final)
 		}
 	}
-	return result, errors.Join(os.Rename(partial, job.ResultDir), b.note(job))
+	return result, errors.Join(os.Rename(partial, job.ResultDir), b.note(builtFile, job))
 }
 
 const quickSpec = `Name: %s

@@ -21,7 +21,7 @@ func inFlight(t *testing.T, database string) (b *bed, run int64) {
 	b.makeToken()
 	run = b.project(0)
 	b.untilStep(run, store.Build, store.Succeeded)
-	b.untilStep(run, store.Build, store.Running)
+	b.untilBuilding()
 	server.stop(syscall.SIGKILL)
 	must(t, os.Remove(filepath.Join(b.dir, slowFile)))
 	return b, run
@@ -75,7 +75,7 @@ func TestBackupInMidRun(t *testing.T) {
 			b.makeToken()
 			run := b.project(0)
 			b.untilStep(run, store.Build, store.Succeeded)
-			b.untilStep(run, store.Build, store.Running)
+			b.untilBuilding()
 			file := filepath.Join(b.dir, "backup.tar")
 			if out, err := b.command("backup", file).CombinedOutput(); err != nil {
 				t.Fatalf("backup: %v\n%s", err, out)
@@ -99,7 +99,7 @@ func TestBackupInMidRun(t *testing.T) {
 			must(t, os.Symlink(state, filepath.Join(b.dir, "state")))                       // where checkWhole looks
 			b.goesOn(to, run, "--state", state)
 			b.checkBuiltOnce()
-			if built := b.built(); len(done) == 0 || len(built) != len(buildsOf(steps))-len(done) {
+			if built := b.lines(builtFile); len(done) == 0 || len(built) != len(buildsOf(steps))-len(done) {
 				t.Errorf("%d of %d packages were built when the backup was made; after it these were: %q", len(done), len(buildsOf(steps)), built)
 			}
 			if status, _ := b.raw(http.MethodGet, "/repos/p0/stable/local/repodata/repomd.xml", nil, nil); status != http.StatusOK {
