@@ -116,7 +116,7 @@ func (s *Service) patiently(ctx context.Context, do func() error) error {
 
 // putBuilt puts the files of a build that the blobs do not have into them, and tells of each that is there.
 func (s *Service) putBuilt(ctx context.Context, built *pipeline.Built, note func(file, blob string, size int64)) error {
-	if err := s.waitForDeletion(ctx, built.Key); err != nil {
+	if err := s.patiently(ctx, func() error { return s.waitForDeletion(ctx, built.Key) }); err != nil {
 		return err
 	}
 	files := append(built.Files(), filepath.Join(built.Folder(), resultFile)) // last: with it the result is whole
