@@ -20,7 +20,7 @@ func TestHostileProjects(t *testing.T) {
 	good := map[string]any{"name": "x", "git_url": "file://" + filepath.Join(b.dir, "project"), "targets": []string{"local"}}
 	trap := filepath.Join(b.dir, "trap")
 	for _, address := range []string{
-		"--upload-pack=touch " + trap, "-oProxyCommand=touch " + trap, "ext::sh -c touch% " + trap, "fd::17/x", "ssh://-oProxyCommand=touch${IFS}" + trap + "/x", "git@-oProxyCommand=x:y",
+		"--upload-pack=touch " + trap, "-oProxyCommand=touch " + trap, "ext::sh -c touch% " + trap, "fd::17/x", "ssh://-oProxyCommand=touch${IFS}" + trap + "/x",
 		"git@git.example.org:../../x", "git@git.example.org:-x", "file:///etc/passwd", "file://etc", "http://git.example.org/x.git", "http://169.254.169.254/latest/meta-data", "https://127.0.0.1/x.git",
 		"https://[::1]/x.git", "https://10.0.0.1/x.git", "https://me:hunter2@git.example.org/x.git", "https://git.example.org/x.git\n--upload-pack=x", "gopher://git.example.org/x", "git://git.example.org/x.git",
 		"https://git.example.org/\x00.git", "https://",

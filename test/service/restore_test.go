@@ -42,9 +42,7 @@ func (b *bed) goesOn(database string, run int64, flags ...string) {
 // the one before the newest, and on SQLite the first one, too.
 func TestUpgradeInMidRun(t *testing.T) {
 	needQuick(t)
-	files, err := filepath.Glob("../../internal/store/migrations/*.sql")
-	must(t, err)
-	before := int64(len(files)) - 1
+	before := storetest.Newest(t) - 1
 	t.Run("postgres", func(t *testing.T) {
 		b, run := inFlight(t, storetest.Postgres(t))
 		b.goesOn(storetest.Older(t, b.database, before), run)

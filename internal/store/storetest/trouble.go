@@ -106,6 +106,27 @@ func Lock(t testing.TB, path string) (unlock func()) {
 	return unlock
 }
 
+// Newest is the version of the schema that this program makes.
+func Newest(t testing.TB) (version int64) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "newest.db")
+	s, err := store.Open(t.Context(), store.Config{URL: path})
+	if err == nil {
+		err = s.Close()
+	}
+	var db *sql.DB
+	if err == nil {
+		db, err = raw(path)
+	}
+	if err == nil {
+		err = errors.Join(db.QueryRowContext(t.Context(), "SELECT MAX(version_id) FROM goose_db_version").Scan(&version), db.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
 // Older is the address of a database with an earlier version of the schema, that has what the database from has, as
 // far as that version has a place for it: what an earlier program would have left.
 func Older(t testing.TB, from string, version int64) string {
