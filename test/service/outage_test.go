@@ -114,7 +114,8 @@ func (b *bed) untilBuilding() {
 // checkBuiltOnce looks that no package was built twice.
 func (b *bed) checkBuiltOnce() {
 	b.t.Helper()
-	all := b.lines(builtFile)
+	// The package that requires the set is made by whoever publishes, and by who verifies.
+	all := slices.DeleteFunc(b.lines(builtFile), func(job string) bool { return strings.Contains(job, "-requirements ") })
 	slices.Sort(all)
 	if once := slices.Compact(slices.Clone(all)); len(once) != len(all) {
 		b.t.Errorf("something was built twice: %v", all)
