@@ -58,7 +58,7 @@ func clean(args []any) []any {
 // How long a database on another machine may take to answer: one that was stopped, or is behind a network that swallows
 // everything, says nothing for ever. SQLite waits as long as its busy timeout by itself.
 const (
-	readPatience  = 5 * time.Second  // a statement that reads, or changes a row
+	readPatience  = 10 * time.Second // a statement that reads, or changes a row
 	writePatience = 30 * time.Second // one of a transaction, which may wait for another's, or change many rows
 )
 

@@ -249,7 +249,8 @@ func (b *bed) checkWhole(project string, id int64, want []string) {
 			b.t.Errorf("%s was published %d times for %s: %+v", project, len(snapshots.Items), target, snapshots.Items)
 			continue
 		}
-		root := filepath.Join(b.dir, "state", "repos")
+		root, err := filepath.EvalSymlinks(filepath.Join(b.dir, "state", "repos"))
+		must(b.t, err)
 		current, err := filepath.EvalSymlinks(filepath.Join(root, project, "stable", target, repo.Current))
 		must(b.t, err)
 		if named := filepath.Join(root, snapshots.Items[0].Path); named != current {

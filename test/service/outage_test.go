@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func TestDatabaseStops(t *testing.T) {
 func TestDatabaseHangs(t *testing.T) {
 	needQuick(t)
 	b := newQuickBed(t, storetest.Postgres(t))
-	b.away(outage(t, 7*time.Second), func() (back func()) { return storetest.Pause(t) })
+	b.away(outage(t, 11*time.Second), func() (back func()) { return storetest.Pause(t) })
 }
 
 // away takes the database away for a while, with a server, two workers and builds in flight.
@@ -62,10 +63,12 @@ func (b *bed) away(long time.Duration, take func() (back func())) {
 	begun := time.Now()
 	back := take()
 	// Readers and writers are told to come again, and soon; what is published is there all the while.
+	var asking sync.WaitGroup
 	for _, path := range []string{"/api/v1/runs", "/readyz", "/runs"} {
-		b.comeAgain(http.MethodGet, path, nil)
+		asking.Go(func() { b.comeAgain(http.MethodGet, path, nil) })
 	}
-	b.comeAgain(http.MethodPost, fmt.Sprintf("/api/v1/runs/%d/cancel", second), map[string]any{})
+	asking.Go(func() { b.comeAgain(http.MethodPost, fmt.Sprintf("/api/v1/runs/%d/cancel", second), map[string]any{}) })
+	asking.Wait()
 	for path, want := range map[string]int{"/healthz": http.StatusOK, "/repos/p0/stable/local/repodata/repomd.xml": http.StatusOK} {
 		if status, _ := b.raw(http.MethodGet, path, nil, nil); status != want {
 			b.t.Errorf("%s while the database is away: status %d", path, status)

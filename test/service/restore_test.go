@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -79,7 +81,7 @@ func TestBackupInMidRun(t *testing.T) {
 				t.Fatalf("backup: %v\n%s", err, out)
 			}
 			server.stop(syscall.SIGKILL)
-			var done []string // when the backup was made, or soon after: more than what must not be done again
+			var done []string // when the backup was made
 			must(t, os.Remove(filepath.Join(b.dir, builtFile)))
 			b.database = to
 			state := filepath.Join(b.dir, "restored")
@@ -90,30 +92,22 @@ func TestBackupInMidRun(t *testing.T) {
 			must(t, err)
 			for _, s := range steps {
 				if s.Kind == store.Build && s.State == store.Succeeded {
-					done = append(done, s.Package)
+					done = append(done, strings.Replace(s.Package, "==", " ", 1))
 				}
 			}
 			must(t, os.Rename(filepath.Join(b.dir, "state"), filepath.Join(b.dir, "lost"))) // nothing of it is there any more
 			must(t, os.Symlink(state, filepath.Join(b.dir, "state")))                       // where checkWhole looks
 			b.goesOn(to, run, "--state", state)
 			b.checkBuiltOnce()
-			if built := b.lines(builtFile); len(done) == 0 || len(built) != len(buildsOf(steps))-len(done) {
-				t.Errorf("%d of %d packages were built when the backup was made; after it these were: %q", len(done), len(buildsOf(steps)), built)
+			again := slices.ContainsFunc(b.lines(builtFile), func(job string) bool { return slices.Contains(done, job) })
+			if again || len(done) == 0 {
+				t.Errorf("when the backup was made these packages were built: %q; and after it: %q", done, b.lines(builtFile))
 			}
 			if status, _ := b.raw(http.MethodGet, "/repos/p0/stable/local/repodata/repomd.xml", nil, nil); status != http.StatusOK {
 				t.Errorf("the published repository: status %d", status)
 			}
 		})
 	}
-}
-
-func buildsOf(steps []store.Step) (builds []store.Step) {
-	for _, s := range steps {
-		if s.Kind == store.Build {
-			builds = append(builds, s)
-		}
-	}
-	return builds
 }
 
 // A service with a run in flight moves from SQLite to PostgreSQL, and the run ends there.
