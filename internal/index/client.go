@@ -33,6 +33,7 @@ type Client struct {
 	hashes   sync.Map // path and state of a local file → its sha256
 	warned   sync.Map // what has been warned about once
 	noRanges sync.Map // hosts that ignore range requests
+	doubted  sync.Map // projects whose pages count only when they are no older than the client
 }
 
 var _ Reader = (*Client)(nil)

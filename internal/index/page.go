@@ -81,7 +81,7 @@ func (c *Client) page(ctx context.Context, l *location, u *url.URL, s subject) (
 			if old.Type == typeMissing {
 				fresh = min(c.cfg.MaxAge, missingMaxAge) - old.age
 			}
-			if c.cfg.Offline || fresh > 0 && old.age >= 0 {
+			if c.cfg.Offline || fresh > 0 && old.age >= 0 && c.believed(old, s.key) {
 				p, err := c.kept(old, u, s)
 				if err == nil || errors.Is(err, ErrNotFound) {
 					c.stats.pageHits.Add(1)

@@ -119,7 +119,7 @@ func (h *hooks) solveTools(ctx context.Context, reqs []pep508.Requirement) (solv
 		}
 		req := solve.Request{Roots: roots, Env: h.p.cfg.Target.Env()}
 		if req.Prefer, s.err = h.p.preferTools(ctx, h.p.keptTools(texts)); s.err == nil {
-			s.solution, s.err = solve.Solve(ctx, from, req)
+			s.solution, s.err = h.p.solve(ctx, from, req)
 		}
 	})
 	return s.solution, s.err

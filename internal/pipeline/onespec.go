@@ -35,7 +35,7 @@ func (p *Pipeline) WriteSpec(ctx context.Context, req pep508.Requirement, dir st
 	none := Written{}
 	p.stage("spec", "choose a version of "+req.Key())
 	root := solve.Root{Req: req, Origin: solve.Origin{Text: req.String()}}
-	solution, err := solve.Solve(ctx, leaf{p.from}, solve.Request{Roots: append(p.saidVersions(), root), Env: p.cfg.Target.Env()})
+	solution, err := p.solve(ctx, leaf{p.from}, solve.Request{Roots: append(p.saidVersions(), root), Env: p.cfg.Target.Env()})
 	if err != nil {
 		return none, err
 	}

@@ -55,11 +55,11 @@ func (p *Pipeline) solvePinned(ctx context.Context, from solve.Source, req solve
 		p.warn("resolve", warning)
 	}
 	if len(found.versions) == 0 {
-		return solve.Solve(ctx, from, req)
+		return p.solve(ctx, from, req)
 	}
 	whole := req
 	whole.Roots = slices.Concat(req.Roots, found.constraints())
-	solution, err := solve.Solve(ctx, from, whole)
+	solution, err := p.solve(ctx, from, whole)
 	conflict, ok := errors.AsType[*solve.Conflict](err)
 	if !ok {
 		return solution, err
@@ -76,7 +76,7 @@ func (p *Pipeline) solvePinned(ctx context.Context, from solve.Source, req solve
 			kept.Prefer[name] = l.version
 		}
 	}
-	solution, err = solve.Solve(ctx, from, kept)
+	solution, err = p.solve(ctx, from, kept)
 	if err != nil {
 		return solution, err
 	}
