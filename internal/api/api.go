@@ -82,6 +82,7 @@ func New(cfg Config) *API {
 	a.runOperations()
 	a.buildOperations()
 	a.retryOperations()
+	a.fixOperations()
 	a.bulkOperations()
 	a.searchOperations()
 	a.loginOperations()

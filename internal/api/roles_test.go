@@ -77,6 +77,8 @@ var routes = map[string]entry{
 	"GET /runs/{id}":           {auth.Viewer, project},
 	"POST /runs/{id}/cancel":   {auth.Builder, project},
 	"PUT /runs/{id}/pin":       {auth.Maintainer, project},
+	"GET /runs/{id}/fixes":     {auth.Viewer, project},
+	"POST /runs/{id}/fixes":    {auth.Maintainer, project},
 	"POST /runs/{id}/retry":    {auth.Builder, project},
 	"POST /runs/bulk":          {auth.Builder, many},
 	"GET /runs/{id}/artifacts": {auth.Viewer, project},
