@@ -90,6 +90,39 @@ func TestPackages(t *testing.T) {
 		}
 	})
 
+	t.Run("an edit is a new revision, and one that comes too late loses nothing", func(t *testing.T) {
+		all, err := b.store.SpecRevisions(t.Context(), p.ID, target, "zeep", store.Page{})
+		if err != nil || len(all.Items) == 0 {
+			t.Fatalf("%d revisions, %v", len(all.Items), err)
+		}
+		base := packagePath(p.Name, "zeep")
+		html := b.page(maintainer, base+"/spec/edit?target="+target)
+		if !strings.Contains(html, "Name:           python3.12-zeep") || !strings.Contains(html, `name="base" id="spec-seen" value="`+itoa(all.Items[0].ID)+`"`) {
+			t.Error("the editor does not begin with what builds take")
+		}
+		text := "Name: python3.12-zeep\r\nVersion: 4.3.1\r\nRelease: 1\r\n# mine\r\n"
+		form := url.Values{"target": {target}, "version": {all.Items[0].Package}, "base": {itoa(all.Items[0].ID)}, "text": {text}, "message": {"Try"}}
+		w := b.ask(maintainer, http.MethodPost, base+"/spec/preview", form)
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "against what ReqPM wrote last") || !strings.Contains(w.Body.String(), "# mine") {
+			t.Errorf("the preview: %d", w.Code)
+		}
+		if counting, err := b.store.OwnSpecs(t.Context(), p.ID, target); err != nil || len(counting) != 1 {
+			t.Errorf("a preview saved something: %+v, %v", counting, err)
+		}
+		if w = b.ask(maintainer, http.MethodPost, base+"/spec", form); w.Code != http.StatusSeeOther {
+			t.Fatalf("save: %d %s", w.Code, w.Body)
+		}
+		form.Set("text", text+"# later\r\n")
+		w = b.ask(maintainer, http.MethodPost, base+"/spec", form)
+		if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "# later") || !strings.Contains(w.Body.String(), "Nothing of yours is lost") {
+			t.Errorf("a save that comes too late: %d", w.Code)
+		}
+		form.Set("text", "")
+		if w = b.ask(maintainer, http.MethodPost, base+"/spec", form); w.Code != http.StatusUnprocessableEntity {
+			t.Errorf("an empty text: %d", w.Code)
+		}
+	})
+
 	t.Run("texts from outside are texts", func(t *testing.T) {
 		for _, name := range []string{pagetest.Markup, pagetest.Turned} {
 			for _, tab := range packageTabs {
