@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"reqpm/internal/auth"
@@ -221,7 +222,7 @@ func (p *Pages) moveBuild(q *request) error {
 // nameOf is a step as rows name it.
 func nameOf(s store.Step) string {
 	name, _ := splitPackage(s.Package)
-	return cmp.Or(name, stageName(s))
+	return cmp.Or(name, strings.ToUpper(string(s.Kind[:1]))+string(s.Kind[1:]))
 }
 
 // setLimit changes how much may run at once.
@@ -308,10 +309,13 @@ func (q *request) changeLimit(l store.Limit) error {
 
 // What queuepage.templ says.
 
-func queueSub(d queueData) string {
+func queueSub(d queueData, at time.Time) string {
 	text := fmt.Sprintf("%d running, %s in line", len(d.Running), number(int64(d.Ready+d.Waiting)+d.More))
 	if d.Hidden > 0 {
 		text += fmt.Sprintf(", %s of projects that you do not see", number(int64(d.Hidden)))
+	}
+	if !d.End.IsZero() {
+		text += ", all done " + untilText(d.End, at)
 	}
 	return text
 }

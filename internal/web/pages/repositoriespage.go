@@ -90,7 +90,7 @@ func repositoriesSub(d serverRepositoriesData) string {
 	if len(d.Rows) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d, %s, %s", len(d.Rows), plural(int(d.Packages), "package"), bytesText(d.Size))
+	return fmt.Sprintf("%s, %s", plural(int(d.Packages), "package"), bytesText(d.Size))
 }
 
 // checkState and checkWord are what the last look at a repository's metadata found.

@@ -132,7 +132,7 @@ func serverRepositoriesPage(d serverRepositoriesData) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"rhead hide-s\" aria-hidden=\"true\"><span>Repository</span> <span>Target</span> <span class=\"num\">Packages</span> <span class=\"num\">Size</span> <span>Last check</span> <span class=\"num\">Published</span></div>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"rhead hide-s\" aria-hidden=\"true\"><span>Repository</span> <span>Target</span> <span class=\"num\">Packages</span> <span class=\"num\">Size</span> <span class=\"rcheck\">Last check</span> <span class=\"num\">Published</span></div>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

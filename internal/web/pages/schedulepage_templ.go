@@ -66,7 +66,7 @@ func schedulesPage(d schedulesData) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<table><thead><tr><th>What it does</th><th class=\"hide-s\">How often</th><th class=\"hide-s\">Last</th><th class=\"num\">Next</th>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<table class=\"fit\"><thead><tr><th>What it does</th><th class=\"hide-s\">How often</th><th class=\"hide-s\">Last</th><th class=\"num\">Next</th>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

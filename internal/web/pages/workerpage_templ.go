@@ -181,7 +181,7 @@ func workersPage(d workersData) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(d.Gone) > 0 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<section class=\"card\"><header><h2>Gone</h2><span class=\"sub\">stopped, or given up when no sign of life came</span></header><table><thead><tr><th>Worker</th><th class=\"hide-s\">Host</th><th class=\"hide-s\">Said last</th><th class=\"num\">Last beat</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<section class=\"card\"><header><h2>Gone</h2><span class=\"sub\">stopped, or given up when no sign of life came</span></header><table class=\"fit\"><thead><tr><th>Worker</th><th class=\"hide-s\">Host</th><th class=\"hide-s\">Said last</th><th class=\"num\">Last beat</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

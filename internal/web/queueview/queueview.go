@@ -130,7 +130,7 @@ func name(s store.Step) string {
 func (s *simulation) reason(step store.Step) Reason {
 	switch {
 	case step.State == store.Waiting && !step.RetryAt.IsZero():
-		return Reason{Kind: BackOff, Text: "The machine failed, not the package; tried again"}
+		return Reason{Kind: BackOff, Text: "Machine failed, tried again"}
 	case step.State == store.Waiting && len(s.needs[step.ID]) > 0:
 		return s.waitsOn(step)
 	case step.State == store.Waiting:
