@@ -71,6 +71,7 @@ func New(cfg Config) *API {
 	conf.Info.Description = "From a Git URL of a Python project to a signed dnf repository. Lists are pages: follow `next` as `cursor`."
 	conf.OpenAPIPath, conf.DocsPath, conf.SchemasPath = Prefix+"/openapi", "", ""
 	conf.CreateHooks = nil // no links to schemas in answers
+	conf.Transformers = append(conf.Transformers, noEcho)
 	conf.RejectUnknownQueryParameters = true
 	conf.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":   {Type: "http", Scheme: "bearer", Description: "a token: rqp_…"},
@@ -94,6 +95,7 @@ func New(cfg Config) *API {
 	a.outdatedOperations()
 	a.pushHookOperations()
 	a.channelOperations()
+	a.secretOperations()
 	a.streams()
 	a.withoutNull()
 	a.mux.HandleFunc("GET "+Prefix+"/docs", a.docs())

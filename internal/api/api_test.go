@@ -37,14 +37,14 @@ func (projects) Check(_ context.Context, _ service.Subject, targets []string) er
 	return nil
 }
 
-func (projects) Refs(_ context.Context, gitURL string) ([]source.Ref, error) {
-	if strings.HasSuffix(gitURL, "/no-database") {
+func (projects) Refs(_ context.Context, sub service.Subject) ([]source.Ref, error) {
+	if strings.HasSuffix(sub.GitURL, "/no-database") {
 		return nil, fmt.Errorf("read what is known of its host at 10.0.0.7: %w", store.ErrUnavailable)
 	}
 	return []source.Ref{{Name: "main", Kind: "branch", Commit: strings.Repeat("a", 40)}}, nil
 }
 
-func (projects) Files(context.Context, string, string) (string, []service.File, error) {
+func (projects) Files(context.Context, service.Subject) (string, []service.File, error) {
 	return strings.Repeat("a", 40), []service.File{{Path: "requirements.txt", Requirements: 2, Chosen: true}}, nil
 }
 

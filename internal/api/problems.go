@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,6 +17,18 @@ import (
 var errorModel = reflect.TypeFor[huma.ErrorModel]()
 
 func marshalProblem(err huma.StatusError) ([]byte, error) { return json.Marshal(err) }
+
+// noEcho takes out of problems what was sent in a body: it may be a secret, and problems end up in logs.
+func noEcho(_ huma.Context, _ string, v any) (any, error) {
+	if m, ok := v.(*huma.ErrorModel); ok {
+		for _, d := range m.Errors {
+			if strings.HasPrefix(d.Location, "body") {
+				d.Value = nil
+			}
+		}
+	}
+	return v, nil
+}
 
 // conflict is 409: not while things are as they are.
 func conflict(format string, args ...any) error {

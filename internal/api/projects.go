@@ -1,15 +1,19 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"reqpm/internal/auth"
+	"reqpm/internal/secret"
 	"reqpm/internal/service"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
@@ -100,6 +104,8 @@ func (a *API) projectOperations() {
 	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}/log", id: "project-log", summary: "What happened, newest first", role: auth.Viewer, tag: "projects"}, a.projectLog)
 	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}/repositories", id: "project-repositories", summary: "Published repositories", role: auth.Viewer, tag: "repositories"}, a.projectRepositories)
 	register(a, operation{method: http.MethodGet, path: "/discover", id: "discover", summary: "Branches, tags and requirement files of a Git address", role: auth.Builder, tag: "projects", errors: []int{http.StatusBadGateway}}, a.discover)
+	register(a, operation{method: http.MethodPost, path: "/discover", id: "discover-private", summary: "The same with a token or key, which is kept nowhere", role: auth.Builder, tag: "projects", errors: []int{http.StatusBadGateway}, unkeyed: true}, a.discoverWith)
+	register(a, operation{method: http.MethodGet, about: aboutProject, path: "/projects/{id}/discover", id: "discover-project", summary: "Branches, tags and requirement files of a project's own address, with its secrets", role: auth.Builder, tag: "projects", errors: []int{http.StatusBadGateway}}, a.discoverProject)
 }
 
 type listProjectsInput struct {
@@ -367,19 +373,65 @@ type Ref struct {
 }
 
 func (a *API) discover(ctx context.Context, in *discoverInput) (*discoverOutput, error) {
+	return a.lookAt(ctx, service.Subject{GitURL: in.GitURL, Ref: in.Ref})
+}
+
+type discoverProjectInput struct {
+	ProjectPath
+	Ref string `query:"ref" maxLength:"255" doc:"look for requirement files there; absent: at the project's own ref"`
+}
+
+// discoverProject asks the project's own address, with its secrets.
+func (a *API) discoverProject(ctx context.Context, in *discoverProjectInput) (*discoverOutput, error) {
+	p, err := a.project(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	sub := service.Subject{Project: p.Name, GitURL: p.GitURL, Ref: cmp.Or(in.Ref, p.Ref, "HEAD")}
+	if sub.Secrets, err = a.secrets(ctx, p.ID); err != nil {
+		return nil, err
+	}
+	return a.lookAt(ctx, sub)
+}
+
+type discoverWithInput struct {
+	Body struct {
+		GitURL   string `json:"git_url" minLength:"1" maxLength:"2000"`
+		Ref      string `json:"ref,omitempty" maxLength:"255" doc:"also look for requirement files there; HEAD: the default branch"`
+		Username string `json:"username,omitempty" maxLength:"200" pattern:"^[!-9;-~]*$" doc:"that goes with a token; absent: x-access-token"`
+		SecretValue
+	}
+}
+
+// discoverWith is discover with a secret that is kept nowhere.
+func (a *API) discoverWith(ctx context.Context, in *discoverWithInput) (*discoverOutput, error) {
+	kind := secret.GitToken
+	if origin, err := secret.Origin(in.Body.GitURL); err == nil && strings.HasPrefix(origin, "ssh:") {
+		kind = secret.SSHKey
+	}
+	s, err := secret.New("preview", kind, in.Body.GitURL, in.Body.Username, in.Body.Value, in.Body.KnownHosts)
+	if err != nil {
+		return nil, secretProblem(err)
+	}
+	s.Set(rand.Text(), "", time.Now())
+	return a.lookAt(ctx, service.Subject{GitURL: in.Body.GitURL, Ref: in.Body.Ref, Secrets: []secret.Secret{s}})
+}
+
+// lookAt asks a Git server.
+func (a *API) lookAt(ctx context.Context, sub service.Subject) (*discoverOutput, error) {
 	out := &discoverOutput{}
 	out.Body.Refs, out.Body.Files = []Ref{}, []service.File{}
-	refs, err := a.cfg.Projects.Refs(ctx, in.GitURL)
+	refs, err := a.cfg.Projects.Refs(ctx, sub)
 	if err != nil {
-		return nil, notReached(err)
+		return nil, notReached(withoutSecrets(err, sub.Secrets))
 	}
 	for _, r := range refs {
 		out.Body.Refs = append(out.Body.Refs, Ref{Name: r.Name, Kind: r.Kind, Commit: r.Commit})
 	}
-	if in.Ref != "" {
-		commit, files, err := a.cfg.Projects.Files(ctx, in.GitURL, in.Ref)
+	if sub.Ref != "" {
+		commit, files, err := a.cfg.Projects.Files(ctx, sub)
 		if err != nil {
-			return nil, notReached(err)
+			return nil, notReached(withoutSecrets(err, sub.Secrets))
 		}
 		out.Body.Commit = commit
 		out.Body.Files = append(out.Body.Files, files...)

@@ -28,6 +28,7 @@ import (
 	"reqpm/internal/pep440"
 	"reqpm/internal/pep508"
 	"reqpm/internal/pipeline"
+	"reqpm/internal/secret"
 	"reqpm/internal/source"
 	"reqpm/internal/target"
 	"reqpm/internal/tomltree"
@@ -51,7 +52,8 @@ type projectOptions struct {
 	buildConstraints, dropBuild  []string
 	groups, env, constrain       []string
 	overrideDirs                 []string
-	saidByServer                 override.Set // what a project of a server has in its settings
+	saidByServer                 override.Set    // what a project of a server has in its settings
+	secrets                      []secret.Secret // of a project of a server
 	toolEnvs                     []string
 	override                     []string
 	slots                        int
@@ -257,7 +259,7 @@ func (a *app) openIndex(ctx context.Context, o projectOptions, state string, fil
 	if err := nameIndexes(&cfg, file, o.indexURL != "", ordinary); err != nil {
 		return nil, err
 	}
-	cfg.Offline = o.offline
+	cfg.Offline, cfg.Secrets = o.offline, o.secrets
 	cfg.Log = a.logger()
 	if cfg.ExcludeNewer, err = parseDate(o.excludeNewer); err != nil {
 		return nil, err

@@ -13,10 +13,10 @@ import (
 )
 
 func (a *app) newProjectCommand() *cobra.Command {
-	return a.group("project", "Create, list, show, sync and delete the projects of a server",
+	return a.group("project", "Create, list, show, sync and delete the projects of a server, and their secrets",
 		"Projects of a server: a Git URL with its settings. PROJECT is a name, or an id.",
 		"  reqpm project create app https://git.example.org/team/app.git --target el9 --follow\n  reqpm project list\n  reqpm project sync app",
-		a.newProjectCreateCommand(), a.newProjectListCommand(), a.newProjectShowCommand(), a.newProjectSyncCommand(), a.newProjectDeleteCommand())
+		a.newProjectCreateCommand(), a.newProjectListCommand(), a.newProjectShowCommand(), a.newProjectSyncCommand(), a.newProjectDeleteCommand(), a.newProjectSecretCommand())
 }
 
 type projectCreateOptions struct {
@@ -203,11 +203,7 @@ func (a *app) syncProject(ctx context.Context, c *client.Client, name string, wa
 	if err != nil {
 		return err
 	}
-	ref := p.Ref
-	if ref == "" {
-		ref = "HEAD"
-	}
-	found, err := c.Discover(ctx, p.GitURL, ref)
+	found, err := c.DiscoverProject(ctx, p.Name)
 	if err != nil {
 		return err
 	}

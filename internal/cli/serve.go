@@ -29,6 +29,7 @@ import (
 	"reqpm/internal/engine"
 	"reqpm/internal/notify"
 	"reqpm/internal/repo"
+	"reqpm/internal/secret"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 	"reqpm/internal/target"
@@ -140,8 +141,22 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 		return p, err
 	}
 	p.served = served{a: a, allowSource: o.allowSource, builder: o.builder, slots: o.slots, settings: p.settings}
-	p.service = service.New(service.Config{Settings: p.base, Store: p.store, Pipelines: p.served, Blobs: p.blobs, Logs: p.logs, StateDir: p.state, Log: log})
+	p.service = service.New(service.Config{Settings: p.base, Store: p.store, Pipelines: p.served, Blobs: p.blobs, Logs: p.logs, StateDir: p.state, Log: log, Secrets: p.secrets, Hide: hide})
 	return p, nil
+}
+
+// secrets are those of a project.
+func (p *parts) secrets(ctx context.Context, project int64) ([]secret.Secret, error) {
+	texts, err := p.vault.Secrets(ctx, p.store.Queries, project)
+	if err != nil {
+		return nil, err
+	}
+	return secret.DecodeAll(texts, project)
+}
+
+// hide cuts secrets out of texts.
+func hide(all []secret.Secret) func(string) string {
+	return auth.NewRedactor(secret.Values(all)...).String
 }
 
 // newEngine makes this process a worker, or one that only watches; roles are what it does, and schedules are run by one of

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,6 +56,7 @@ func (s served) options(sub service.Subject) (projectOptions, error) {
 		}
 	}
 	o.ref, o.files, o.allowSource, o.builder, o.slots, o.refresh = sub.Ref, sub.Files, s.allowSource, s.builder, s.slots, sub.Refresh
+	o.secrets = sub.Secrets
 	if sub.Target != "" {
 		o.targets = []string{sub.Target}
 	}
@@ -96,6 +98,7 @@ func (s served) request(o projectOptions, sub service.Subject, state string) pip
 	req := o.request(sub.GitURL, state)
 	req.Source.URL = sub.GitURL
 	req.Source.Allow = req.References
+	req.Source.Secrets = sub.Secrets
 	req.Name = sub.Project
 	return req
 }
@@ -181,8 +184,8 @@ func (s served) checkSource(o projectOptions, sub service.Subject) error {
 }
 
 // Refs implements service.Projects.
-func (s served) Refs(ctx context.Context, gitURL string) ([]source.Ref, error) {
-	req, err := s.Source(service.Subject{GitURL: gitURL})
+func (s served) Refs(ctx context.Context, sub service.Subject) ([]source.Ref, error) {
+	req, err := s.Source(sub)
 	if err != nil {
 		return nil, err
 	}
@@ -190,10 +193,19 @@ func (s served) Refs(ctx context.Context, gitURL string) ([]source.Ref, error) {
 }
 
 // Files implements service.Projects.
-func (s served) Files(ctx context.Context, gitURL, ref string) (commit string, files []service.File, err error) {
-	req, err := s.Source(service.Subject{GitURL: gitURL, Ref: ref})
+func (s served) Files(ctx context.Context, sub service.Subject) (commit string, files []service.File, err error) {
+	req, err := s.Source(sub)
 	if err != nil {
 		return "", nil, err
+	}
+	if sub.Project == "" && len(sub.Secrets) > 0 { // given for this one question: nobody can use the checkout again
+		if err := os.MkdirAll(req.Dir, 0o755); err != nil {
+			return "", nil, err
+		}
+		if req.Dir, err = os.MkdirTemp(req.Dir, ".tmp-git-preview-"); err != nil {
+			return "", nil, err
+		}
+		defer os.RemoveAll(req.Dir)
 	}
 	checkout, err := source.Fetch(ctx, req)
 	if err != nil {

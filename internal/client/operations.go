@@ -140,6 +140,26 @@ func (c *Client) Discover(ctx context.Context, gitURL, ref string) (d Discovered
 	return d, c.call(ctx, http.MethodGet, "/discover?"+values("git_url", gitURL, "ref", ref).Encode(), nil, &d)
 }
 
+// DiscoverProject asks the address of a project, with its secrets.
+func (c *Client) DiscoverProject(ctx context.Context, project string) (d Discovered, err error) {
+	return d, c.call(ctx, http.MethodGet, "/projects/"+url.PathEscape(project)+"/discover", nil, &d)
+}
+
+// Secrets are what a project has secrets for, without their values.
+func (c *Client) Secrets(ctx context.Context, project string) iter.Seq2[api.Secret, error] {
+	return list[api.Secret](ctx, c, "/projects/"+url.PathEscape(project)+"/secrets", nil)
+}
+
+// SetSecret sets a secret of a project.
+func (c *Client) SetSecret(ctx context.Context, project, name string, fields api.SecretFields) (s api.Secret, err error) {
+	return s, c.call(ctx, http.MethodPut, "/projects/"+url.PathEscape(project)+"/secrets/"+url.PathEscape(name), fields, &s)
+}
+
+// DeleteSecret deletes one.
+func (c *Client) DeleteSecret(ctx context.Context, project, name string) error {
+	return c.call(ctx, http.MethodDelete, "/projects/"+url.PathEscape(project)+"/secrets/"+url.PathEscape(name), nil, nil)
+}
+
 // RunFilter chooses runs; an empty field chooses all.
 type RunFilter struct {
 	Project string // id or name

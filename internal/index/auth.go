@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"reqpm/internal/secret"
 )
 
 // credentials of one index. The zero value sends nothing.
@@ -27,6 +29,7 @@ func (c credentials) apply(r *http.Request) {
 type grant struct {
 	origin *url.URL
 	creds  credentials
+	held   secret.Secret // that creds are of, or that showed where this is; zero: none
 }
 
 type grantKey struct{}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"reqpm/internal/secret"
 )
 
 func TestNetrc(t *testing.T) {
@@ -72,6 +74,13 @@ func TestCredentialsGoToTheIndexOnly(t *testing.T) {
 		}},
 		{"in the configuration", basic, func(t *testing.T, cfg *Config) { cfg.Indexes[0].Username, cfg.Indexes[0].Password = "me", "s3cr3t" }},
 		{"a token", "Bearer s3cr3t", func(t *testing.T, cfg *Config) { cfg.Indexes[0].Token = "s3cr3t" }},
+		{"a project's secret", basic, func(t *testing.T, cfg *Config) {
+			cfg.Secrets = []secret.Secret{held(t, cfg.Indexes[0].URL, "me", "s3cr3t")}
+			cfg.Indexes[0].Username, cfg.Indexes[0].Password = "you", "wrong" // it goes before what the server has
+		}},
+		{"a project's secret for another server", "Bearer s3cr3t", func(t *testing.T, cfg *Config) {
+			cfg.Secrets = []secret.Secret{held(t, "https://index.example.org", "me", "m1ne-only"), held(t, cfg.Indexes[0].URL, "", "s3cr3t")}
+		}},
 		{"netrc", basic, func(t *testing.T, cfg *Config) {
 			cfg.Netrc = netrcFile(t, "machine 127.0.0.1 login me password s3cr3t")
 		}},

@@ -24,6 +24,7 @@ import (
 //	packed/ab/<key>                what was understood of a page, for as long as the page is that one
 //	metadata/ab/<key>              core metadata, for ever
 //	refs/ab/<key>                  address → sha256, where the index gave no sha256
+//	private/<id>/                  the same for what only one secret shows, see private.go
 //	tmp/                           what is being written; its writer holds a lock on it
 //	tmp.lock                       shared while a file in tmp is made and not yet locked
 //

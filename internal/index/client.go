@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"reqpm/internal/pep508"
+	"reqpm/internal/secret"
 )
 
 // Client reads indexes through a cache. It is safe for concurrent use; what it returns is
@@ -21,6 +22,7 @@ type Client struct {
 	indexes []*location // in the order they are asked
 	links   []*location // find-links
 	cache   *cache
+	private map[string]*cache // by the id of the secret that showed what is in it
 	fetch   *fetcher
 	stats   counters
 
@@ -50,6 +52,9 @@ func New(cfg Config) (*Client, error) {
 	if c.cache, err = openCache(cfg.CacheDir); err != nil {
 		return nil, err
 	}
+	if err := c.openPrivate(); err != nil {
+		return nil, err
+	}
 	if c.fetch, err = newFetcher(cfg, &c.stats); err != nil {
 		return nil, err
 	}
@@ -77,6 +82,7 @@ func (c *Client) locate() error {
 		if own := (credentials{ic.Username, ic.Password, ic.Token}); !own.empty() {
 			l.creds = own
 		}
+		l.useSecret(c.cfg.Secrets)
 		l.useNetrc(rc)
 		l.base.Path = strings.TrimRight(l.base.Path, "/")
 		l.explicit = ic.Explicit
@@ -87,6 +93,7 @@ func (c *Client) locate() error {
 		if err != nil {
 			return fmt.Errorf("index: find-links: %w", err)
 		}
+		l.useSecret(c.cfg.Secrets)
 		l.useNetrc(rc)
 		c.links = append(c.links, l)
 	}
@@ -112,11 +119,14 @@ func (l *location) useNetrc(rc netrc) {
 	}
 }
 
-func (l *location) grant() grant { return grant{l.base, l.creds} }
+func (l *location) grant() grant { return grant{l.base, l.creds, l.held} }
 
-// grantFor finds the credentials for a file: those of the index it comes from, else of an
+// grantFor finds the credentials for a file: the secret for its server, those of the index it comes from, else of an
 // index at the same origin. The transport checks the origin again.
 func (c *Client) grantFor(indexName string, u *url.URL) grant {
+	if held, ok := secret.For(c.cfg.Secrets, secret.Index, u.String()); ok {
+		return grant{u, credentialsOf(held), held}
+	}
 	all := slices.Concat(c.indexes, c.links)
 	for _, l := range all {
 		if l.name == indexName {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"reqpm/internal/secret"
 )
 
 // IndexConfig is one index. Credentials may stand in the URL too; they are taken out
@@ -55,6 +57,10 @@ type Config struct {
 	Timeout time.Duration // to connect, to answer, and between two signs of life; 0: 30 s
 	Retries int           // after the first try; 0: 4, negative: none
 	Backoff time.Duration // before the first retry, then doubled; 0: 400 ms
+
+	// Secrets are sent to the server that each is for, whatever names it, and go before other credentials. What they show is
+	// kept in a part of the cache that only who has the same secret is answered from.
+	Secrets []secret.Secret
 
 	Getenv       func(string) string // nil: os.Getenv
 	Netrc        string              // path; "": $NETRC, else ~/.netrc
@@ -112,6 +118,7 @@ type location struct {
 	base  *url.URL // without credentials; file scheme for local ones
 	path  string   // local folder or page, "" for remote ones
 	creds credentials
+	held  secret.Secret // that creds are of; zero: none
 
 	explicit bool // asked only for what is pinned to it
 }

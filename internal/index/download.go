@@ -70,12 +70,13 @@ func (c *Client) download(ctx context.Context, f File, u *url.URL) (string, erro
 	// The bytes are wanted as they are, not packed once more on the way.
 	header := http.Header{"Accept-Encoding": {"identity"}, "Accept": {"*/*"}}
 	q := question{url: u, header: header, grant: c.grantFor(f.Index, u), what: "file " + f.Filename, limit: maxFile}
+	kept := c.cacheOf(q.grant.held)
 	var path string
 	err := c.fetch.get(ctx, q, func(resp *http.Response, body io.Reader) (err error) {
 		if resp.StatusCode != http.StatusOK {
 			return nonsenseError{fmt.Errorf("unexpected answer HTTP %d", resp.StatusCode)}
 		}
-		path, err = c.keep(f, body)
+		path, err = kept.keep(f, body)
 		return err
 	})
 	if err != nil {
@@ -83,7 +84,7 @@ func (c *Client) download(ctx context.Context, f File, u *url.URL) (string, erro
 	}
 	if f.SHA256 == "" {
 		sha := shaOfPath(path)
-		if err := c.cache.put("refs", refKey(u, f), &entry{URL: redact(u.String()), Type: "ref"}, []byte(sha)); err != nil {
+		if err := kept.put("refs", refKey(u, f), &entry{URL: redact(u.String()), Type: "ref"}, []byte(sha)); err != nil {
 			return "", err
 		}
 	}
@@ -92,23 +93,23 @@ func (c *Client) download(ctx context.Context, f File, u *url.URL) (string, erro
 
 // cachedFile finds a file by its sha256, or by the address it was fetched from before.
 func (c *Client) cachedFile(f File, u *url.URL) (string, bool) {
-	sha := f.SHA256
+	kept, sha := c.cacheFor(f, u), f.SHA256
 	if sha == "" {
 		if u.Scheme == "file" {
 			return "", false // the folder's owner may have changed it
 		}
-		ref, ok := c.cache.get("refs", refKey(u, f))
+		ref, ok := kept.get("refs", refKey(u, f))
 		if !ok || !validSHA256(string(ref.body)) {
 			return "", false
 		}
 		sha = string(ref.body)
 	}
-	return c.cache.file(sha, f.Filename, f.Size)
+	return kept.file(sha, f.Filename, f.Size)
 }
 
 // keep writes a file into the cache, under the name of what it really is.
-func (c *Client) keep(f File, body io.Reader) (string, error) {
-	d, err := c.cache.draft()
+func (c *cache) keep(f File, body io.Reader) (string, error) {
+	d, err := c.draft()
 	if err != nil {
 		return "", err
 	}
@@ -122,11 +123,11 @@ func (c *Client) keep(f File, body io.Reader) (string, error) {
 		return "", err
 	}
 	sha := check.sha256()
-	path := c.cache.filePath(sha, f.Filename)
+	path := c.filePath(sha, f.Filename)
 	if err := d.publish(path, 0o444); err != nil {
 		return "", err
 	}
-	c.cache.remember(path)
+	c.remember(path)
 	return path, nil
 }
 
@@ -141,7 +142,7 @@ func (c *Client) copyLocal(f File, path string) (string, error) {
 		return "", fmt.Errorf("file %s: %w: %w", f.Filename, ErrNotFound, err)
 	}
 	defer src.Close()
-	kept, err := c.keep(f, io.LimitReader(src, maxFile))
+	kept, err := c.cache.keep(f, io.LimitReader(src, maxFile))
 	if err != nil {
 		return "", fmt.Errorf("file %s from %s: %w", f.Filename, path, err)
 	}

@@ -34,6 +34,7 @@ type File struct {
 	HasMetadata    bool      // PEP 658/714: URL + ".metadata" exists
 	MetadataSHA256 string
 	Index          string    // name of the index that has it
+	Owner          string    // of the secret that shows it; "": everybody is shown it
 	Wheel          WheelTags // for wheels
 }
 

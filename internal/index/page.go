@@ -75,14 +75,15 @@ type subject struct {
 // page reads a remote page, from the cache while it is fresh enough.
 func (c *Client) page(ctx context.Context, l *location, u *url.URL, s subject) (page, error) {
 	return c.pages.do(ctx, u.String(), func(ctx context.Context) (page, error) {
-		old, cached := c.cache.head("pages", u.String())
+		kept := c.cacheOf(l.held)
+		old, cached := kept.head("pages", u.String())
 		if cached {
 			fresh := c.cfg.MaxAge - old.age
 			if old.Type == typeMissing {
 				fresh = min(c.cfg.MaxAge, missingMaxAge) - old.age
 			}
 			if c.cfg.Offline || fresh > 0 && old.age >= 0 && c.believed(old, s.key) {
-				p, err := c.kept(old, u, s)
+				p, err := kept.page(old, u, s)
 				if err == nil || errors.Is(err, ErrNotFound) {
 					c.stats.pageHits.Add(1)
 					if c.cfg.Offline {
@@ -109,22 +110,22 @@ func (c *Client) page(ctx context.Context, l *location, u *url.URL, s subject) (
 // errDamaged: what the cache has of a page is not what was put there.
 var errDamaged = errors.New("the cached page is damaged")
 
-// kept takes a page from the cache whose head was read: from its packed form when that was
+// page takes a page from the cache whose head was read: from its packed form when that was
 // made of just this page, else from the page itself, which it packs.
-func (c *Client) kept(head *entry, u *url.URL, s subject) (page, error) {
+func (c *cache) page(head *entry, u *url.URL, s subject) (page, error) {
 	if head.Type == typeMissing {
 		return page{}, ErrNotFound
 	}
 	key := u.String()
 	if s.key != "" {
-		if e, ok := c.cache.get("packed", key); ok && e.Type == packedFormat && e.Of == head.identity() {
+		if e, ok := c.get("packed", key); ok && e.Type == packedFormat && e.Of == head.identity() {
 			if p, ok := unpackProject(string(e.body)); ok {
 				p.Name = s.key
 				return page{project: p}, nil
 			}
 		}
 	}
-	whole, ok := c.cache.get("pages", key)
+	whole, ok := c.get("pages", key)
 	if !ok {
 		return page{}, errDamaged
 	}
@@ -156,8 +157,8 @@ func projectOf(files []File, key string) (*Project, []byte, error) {
 	return p, packed, nil
 }
 
-func (c *Client) keepPacked(key string, whole *entry, packed []byte) error {
-	return c.cache.put("packed", key, &entry{URL: whole.URL, Type: packedFormat, Of: whole.identity()}, packed)
+func (c *cache) keepPacked(key string, whole *entry, packed []byte) error {
+	return c.put("packed", key, &entry{URL: whole.URL, Type: packedFormat, Of: whole.identity()}, packed)
 }
 
 func (c *Client) missing(err error, what string, u *url.URL) error {
@@ -197,13 +198,14 @@ func (c *Client) askPage(ctx context.Context, l *location, u *url.URL, s subject
 		header.Set("If-Modified-Since", old.LastModified)
 	}
 	q := question{url: u, header: header, grant: l.grant(), what: s.what, limit: maxPage}
+	kept := c.cacheOf(l.held)
 	var p page
 	err := c.fetch.get(ctx, q, func(resp *http.Response, body io.Reader) (err error) {
 		if resp.StatusCode == http.StatusNotModified {
-			p, err = c.unchanged(u, s, old)
+			p, err = c.unchanged(kept, u, s, old)
 			return err
 		}
-		p, err = c.answered(u, s, resp, body)
+		p, err = kept.answered(u, s, resp, body)
 		return err
 	})
 	var status *statusError
@@ -211,7 +213,7 @@ func (c *Client) askPage(ctx context.Context, l *location, u *url.URL, s subject
 	case errors.Is(err, errDamaged):
 		return c.askPage(ctx, l, u, s, nil)
 	case errors.Is(err, ErrNotFound):
-		if perr := c.cache.put("pages", u.String(), &entry{URL: redact(u.String()), Type: typeMissing}, nil); perr != nil {
+		if perr := kept.put("pages", u.String(), &entry{URL: redact(u.String()), Type: typeMissing}, nil); perr != nil {
 			return page{}, perr
 		}
 	case errors.As(err, &status) && status.status == http.StatusNotAcceptable && s.accept != acceptHTML:
@@ -222,7 +224,7 @@ func (c *Client) askPage(ctx context.Context, l *location, u *url.URL, s subject
 }
 
 // answered understands and keeps a whole page.
-func (c *Client) answered(u *url.URL, s subject, resp *http.Response, body io.Reader) (page, error) {
+func (c *cache) answered(u *url.URL, s subject, resp *http.Response, body io.Reader) (page, error) {
 	e := &entry{URL: redact(u.String()), Base: cleanURL(resp.Request.URL).String()}
 	if v := resp.Header.Get("ETag"); len(v) < maxValidator {
 		e.ETag = v
@@ -242,7 +244,7 @@ func (c *Client) answered(u *url.URL, s subject, resp *http.Response, body io.Re
 	if err != nil {
 		return page{}, nonsenseError{err}
 	}
-	if err := c.cache.put("pages", u.String(), e, text); err != nil || packed == nil {
+	if err := c.put("pages", u.String(), e, text); err != nil || packed == nil {
 		return p, err
 	}
 	return p, c.keepPacked(u.String(), e, packed)
@@ -259,16 +261,16 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 }
 
 // unchanged takes up a 304.
-func (c *Client) unchanged(u *url.URL, s subject, old *entry) (page, error) {
+func (c *Client) unchanged(kept *cache, u *url.URL, s subject, old *entry) (page, error) {
 	if old == nil {
 		return page{}, nonsenseError{errors.New("it answered \"not modified\" to a plain question")}
 	}
-	p, err := c.kept(old, u, s)
+	p, err := kept.page(old, u, s)
 	if err != nil {
 		return page{}, finalError{fmt.Errorf("%w: %w", errDamaged, err)}
 	}
 	c.stats.notModified.Add(1)
-	c.cache.touch("pages", u.String())
+	kept.touch("pages", u.String())
 	return p, nil
 }
 

@@ -19,6 +19,7 @@ type Project struct {
 	prefix   string      // of all addresses
 	releases []Release
 	screen   *screen
+	owner    func(index, address string) string // whose a file is; nil: everybody's
 }
 
 // Release is one version of a project with its files.
@@ -103,6 +104,9 @@ func (r Release) appendFiles(files []File) []File {
 		}
 		if rec.flags&packedURLByName != 0 {
 			f.URL += rec.filename
+		}
+		if p.owner != nil {
+			f.Owner = p.owner(f.Index, f.URL)
 		}
 		if raw := p.texts[rec.version]; raw != r.Version.Raw() {
 			if v, err := pep440.Parse(raw); err == nil {

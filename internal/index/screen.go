@@ -82,6 +82,9 @@ func (s *screen) blocks(v pep440.Version) *Blocked {
 
 // hold puts the configured screen before a project.
 func (c *Client) hold(p *Project) {
+	if len(c.private) > 0 {
+		p.owner = c.owner
+	}
 	s := &screen{newest: c.cfg.ExcludeNewer, age: days(c.cfg.MinAge)}
 	if c.cfg.MinAge > 0 {
 		s.settled = c.began.Add(-c.cfg.MinAge)

@@ -41,8 +41,8 @@ func (c *Client) Metadata(ctx context.Context, f File) ([]byte, error) {
 }
 
 func (c *Client) readMetadata(ctx context.Context, f File, u *url.URL, key string) ([]byte, error) {
-	local := u.Scheme == "file" && f.SHA256 == ""
-	if e, ok := c.cache.get("metadata", key); ok && !local {
+	kept, local := c.cacheFor(f, u), u.Scheme == "file" && f.SHA256 == ""
+	if e, ok := kept.get("metadata", key); ok && !local {
 		if f.MetadataSHA256 == "" || f.MetadataSHA256 == e.SHA256 {
 			c.stats.metadataHits.Add(1)
 			return e.body, nil
@@ -52,7 +52,7 @@ func (c *Client) readMetadata(ctx context.Context, f File, u *url.URL, key strin
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cache.put("metadata", key, &entry{URL: redact(u.String()), Type: "metadata"}, data); err != nil {
+	if err := kept.put("metadata", key, &entry{URL: redact(u.String()), Type: "metadata"}, data); err != nil {
 		return nil, err
 	}
 	return data, nil

@@ -173,7 +173,7 @@ func (f *directFetch) repository(ctx context.Context, r reqfile.Requirement) (*d
 	req := f.src
 	req.URL, req.Ref = cutRef(address)
 	if !sameHost(req.URL, f.src.URL) {
-		req.Credentials = source.Credentials{} // a token is for the project's own server
+		req.Credentials = req.Credentials.Elsewhere() // a token file is for the project's own server
 	}
 	checkout, err := source.Fetch(ctx, req)
 	if err != nil {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -73,8 +74,13 @@ type sdistRecord struct {
 // recordFormat changes when the readers learn something new: older records are read again.
 const recordFormat = 9
 
-// fileKey names a file in our caches: its hash, or that of its address where the index gives none.
+// fileKey names a file in our caches: its hash, or that of its address where the index gives none. What only a secret
+// shows is its owner's: another project, which knows a hash, must not have what was made of the file.
 func fileKey(f index.File) string {
+	if f.Owner != "" {
+		sum := sha256.Sum256([]byte(f.Owner + "\n" + cmp.Or(f.SHA256, f.URL)))
+		return "own-" + hex.EncodeToString(sum[:])
+	}
 	if f.SHA256 != "" {
 		return f.SHA256
 	}

@@ -11,10 +11,10 @@ import (
 type Projects interface {
 	// Check is an error for settings or targets that no run could begin with.
 	Check(ctx context.Context, sub Subject, targets []string) error
-	// Refs are the branches and tags of an address.
-	Refs(ctx context.Context, gitURL string) ([]source.Ref, error)
-	// Files are the requirement files of a ref, the likeliest first.
-	Files(ctx context.Context, gitURL, ref string) (commit string, files []File, err error)
+	// Refs are the branches and tags of a subject's address, which its secrets open.
+	Refs(ctx context.Context, sub Subject) ([]source.Ref, error)
+	// Files are the requirement files of its ref, the likeliest first.
+	Files(ctx context.Context, sub Subject) (commit string, files []File, err error)
 }
 
 // File is a requirement file of a repository.

@@ -16,6 +16,7 @@ import (
 	"reqpm/internal/blob"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
+	"reqpm/internal/secret"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
 )
@@ -45,6 +46,10 @@ type Subject struct {
 	Refresh  bool // nothing of the cache of builds is taken
 	// Own are the spec files of people that builds for the target take.
 	Own []OwnSpec
+	// Secrets open the Git servers and indexes that they are for. None is told to anybody else, builds among them.
+	Secrets []secret.Secret
+	// hide cuts them out of texts.
+	hide func(text string) string
 }
 
 // Pipelines opens pipelines; package cli has the one implementation. Safe for concurrent use.
@@ -66,6 +71,10 @@ type Config struct {
 	StateDir  string
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger     // nil: nothing is logged
+	// Secrets are those of a project; nil: no project has any.
+	Secrets func(ctx context.Context, project int64) ([]secret.Secret, error)
+	// Hide makes a function that cuts secrets out of texts. It must be set where Secrets is.
+	Hide func(all []secret.Secret) func(text string) string
 }
 
 // Service does steps. All methods are safe for concurrent use.

@@ -12,6 +12,7 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
+	"reqpm/internal/secret"
 	"reqpm/internal/store"
 )
 
@@ -24,6 +25,7 @@ type session struct {
 	events   *events
 	said     map[string]string // what the project said of packages when the session was begun
 	own      []OwnSpec         // and the spec files of people
+	secrets  []secret.Secret   // that it had then
 
 	once sync.Once
 	err  error
@@ -198,12 +200,12 @@ func (all *sessions) get(sub Subject) (x *session, fresh bool) {
 	defer all.mu.Unlock()
 	key := sessionKey{sub.Run, sub.Target}
 	x = all.open[key]
-	if x != nil && (!maps.Equal(x.said, sub.Settings.Overrides) || !slices.Equal(x.own, sub.Own)) {
-		x.outdate() // somebody has said something of a package since
+	if x != nil && !(maps.Equal(x.said, sub.Settings.Overrides) && slices.Equal(x.own, sub.Own) && sameSecrets(x.secrets, sub.Secrets)) {
+		x.outdate() // somebody has said something of a package since, or set a secret
 		x = nil
 	}
 	if fresh = x == nil; fresh {
-		x = &session{said: sub.Settings.Overrides, own: sub.Own}
+		x = &session{said: sub.Settings.Overrides, own: sub.Own, secrets: sub.Secrets}
 		if all.open == nil {
 			all.open = map[sessionKey]*session{}
 		}
@@ -224,7 +226,7 @@ func (all *sessions) put(sub Subject, x *session) {
 		all.open = map[sessionKey]*session{}
 	}
 	key := sessionKey{sub.Run, sub.Target}
-	x.said, x.own = sub.Settings.Overrides, sub.Own
+	x.said, x.own, x.secrets = sub.Settings.Overrides, sub.Own, sub.Secrets
 	if old := all.open[key]; old != nil {
 		old.outdate()
 	}

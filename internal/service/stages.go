@@ -118,7 +118,11 @@ func (s *Service) Resolve(ctx context.Context, sub Subject, say Say) (Resolved, 
 		return Resolved{}, fmt.Errorf("keep the lock: %w", err)
 	}
 	say(fmt.Sprintf("%d packages for %s, Python %s", len(t.Packages), t.Name, t.Python))
-	return Resolved{Lock: lockBlob(sub), Python: t.Python, Packages: len(t.Packages), Warnings: x.prepared.Lock.Warnings}, nil
+	r := Resolved{Lock: lockBlob(sub), Python: t.Python, Packages: len(t.Packages)}
+	for _, warning := range x.prepared.Lock.Warnings {
+		r.Warnings = append(r.Warnings, sub.clean(warning))
+	}
+	return r, nil
 }
 
 // Spec is a spec file that was written, and why it is as it is.

@@ -83,7 +83,7 @@ func (s *Service) Do(ctx context.Context, step store.Step, log io.Writer) (resul
 	say := func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
-		_, _ = io.WriteString(log, strings.TrimRight(line, "\n")+"\n") // a log that cannot be written is no reason to end the work
+		_, _ = io.WriteString(log, strings.TrimRight(sub.clean(line), "\n")+"\n") // a log that cannot be written is no reason to end the work
 	}
 	sub, err := s.subject(ctx, step)
 	if err == nil {
@@ -92,7 +92,7 @@ func (s *Service) Do(ctx context.Context, step store.Step, log io.Writer) (resul
 	if err != nil && infrastructure(err) {
 		err = fmt.Errorf("%w: %w", engine.ErrInfrastructure, err)
 	}
-	return result, add, err
+	return result, add, sub.cleanError(err)
 }
 
 func (s *Service) stage(ctx context.Context, sub Subject, step store.Step, say Say, log io.Writer) (any, []store.NewStep, error) {
@@ -147,7 +147,7 @@ func (s *Service) subject(ctx context.Context, step store.Step) (Subject, error)
 	if err != nil {
 		return Subject{}, err
 	}
-	sub, err := projectSubject(project)
+	sub, err := s.projectSubject(ctx, project)
 	sub.Run, sub.Ref, sub.Commit, sub.Target = run.ID, run.Ref, run.Commit, step.Target
 	if step.Kind == store.Analyze && len(run.Targets) > 0 {
 		sub.Target = run.Targets[0] // whichever: no target has a say in it
@@ -159,12 +159,6 @@ func (s *Service) subject(ctx context.Context, step store.Step) (Subject, error)
 		sub.Own, err = s.ownSpecs(ctx, project.ID, step.Target)
 	}
 	return sub, err
-}
-
-// projectSubject is a project as it is, and no run of it.
-func projectSubject(p store.Project) (Subject, error) {
-	sub := Subject{Project: p.Name, GitURL: p.GitURL, Ref: p.Ref, Files: p.RequirementFiles}
-	return sub, decode(p.Settings, &sub.Settings)
 }
 
 func decode(text json.RawMessage, into any) error {

@@ -35,7 +35,7 @@ func (s *Service) sync(ctx context.Context) (string, error) {
 // SyncProject starts a run of a project when its branch has a commit that no run was made of; nil: there is none, or one
 // that has not begun will take it.
 func (s *Service) SyncProject(ctx context.Context, p store.Project) (*store.Run, error) {
-	sub, err := projectSubject(p)
+	sub, err := s.projectSubject(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (s *Service) SyncProject(ctx context.Context, p store.Project) (*store.Run,
 	req.Ref = p.Ref
 	head, err := source.Head(ctx, req)
 	if err != nil || head.Commit == "" || head.Commit == p.LastCommit {
-		return nil, err
+		return nil, sub.cleanError(err)
 	}
 	var run *store.Run
 	err = s.cfg.Store.Write(ctx, func(tx *store.Tx) error {

@@ -54,13 +54,14 @@ func (s *Service) locked(ctx context.Context, p store.Project, target string) (*
 
 // checkUpdates compares one lock with the index. That it could not is kept too.
 func (s *Service) checkUpdates(ctx context.Context, p store.Project, run store.Run, target string) (int, error) {
-	sub, err := projectSubject(p)
+	sub, err := s.projectSubject(ctx, p)
 	if err != nil {
 		return 0, err
 	}
 	sub.Run, sub.Ref, sub.Commit, sub.Target = run.ID, run.Ref, run.Commit, target
 	kept := store.Outdated{Project: p.ID, Target: target, Run: run.ID, Checked: time.Now()}
 	found, packages, err := s.outdated(ctx, sub)
+	err = sub.cleanError(err)
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"reqpm/internal/secret"
 )
 
 // wantedRef is where the commit lies in the private repository.
@@ -21,7 +23,7 @@ const wantedRef = "refs/reqpm/wanted"
 // fetchRemote gets one commit, as shallow as the server allows.
 func (g *git) fetchRemote(ctx context.Context, req Request) (Checkout, error) {
 	if req.Again && objectID.MatchString(req.Ref) {
-		if c, ok := reuse(ctx, checkoutDir(req.Dir, g.loc.canonical, req.Ref)); ok {
+		if c, ok := reuse(ctx, g.checkoutDir(req.Dir, req.Ref)); ok {
 			c.Ref = req.Ref
 			return c, nil
 		}
@@ -35,7 +37,7 @@ func (g *git) fetchRemote(ctx context.Context, req Request) (Checkout, error) {
 		return Checkout{}, err
 	}
 	if w.commit != "" {
-		if c, ok := reuse(ctx, checkoutDir(req.Dir, g.loc.canonical, w.commit)); ok {
+		if c, ok := reuse(ctx, g.checkoutDir(req.Dir, w.commit)); ok {
 			c.Ref = w.ref
 			return c, nil
 		}
@@ -47,7 +49,7 @@ func (g *git) fetchRemote(ctx context.Context, req Request) (Checkout, error) {
 	if err != nil {
 		return Checkout{}, err
 	}
-	dir := checkoutDir(req.Dir, g.loc.canonical, commit)
+	dir := g.checkoutDir(req.Dir, commit)
 	if c, ok := reuse(ctx, dir); ok { // the branch moved, or the id was abbreviated
 		c.Ref = w.ref
 		return c, nil
@@ -236,6 +238,13 @@ func (g *git) followRedirect(ctx context.Context) (string, error) {
 	return "", &URLError{URL: g.loc.canonical, Reason: "the server redirects in a circle"}
 }
 
+// sameServer compares scheme, host and port: another port may be another's server.
+func sameServer(a, b location) bool {
+	x, err1 := secret.Origin(a.canonical)
+	y, err2 := secret.Origin(b.canonical)
+	return err1 == nil && err2 == nil && x == y
+}
+
 // redirected checks one hop. A token was meant for one host and goes to no other.
 func (g *git) redirected(ctx context.Context, next *url.URL, suffix string) (string, error) {
 	path, ok := strings.CutSuffix(next.Path, suffix)
@@ -247,7 +256,7 @@ func (g *git) redirected(ctx context.Context, next *url.URL, suffix string) (str
 	if err != nil {
 		return "", err
 	}
-	if g.secret != "" && !strings.EqualFold(loc.host, g.loc.host) {
+	if g.secret != "" && !sameServer(loc, g.loc) {
 		return "", &URLError{URL: g.loc.canonical, Reason: fmt.Sprintf("the server redirects to %s, and the token is not sent to another host; give the final URL", loc.host)}
 	}
 	return loc.url, nil

@@ -15,7 +15,10 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"reqpm/internal/builder"
+	"reqpm/internal/secret"
 )
 
 // maxOutput bounds what one git command may answer, bytes. The refs of a repository with
@@ -28,10 +31,12 @@ type git struct {
 	loc      location
 	tmp      string // 0700, removed by close
 	env      []string
-	secret   string // cut out of every message
-	loopback bool   // private addresses are allowed, in redirections too
-	repo     string // the repository commands work on; "" before init
-	tree     string // its work tree, when the command needs one
+	secret   string        // cut out of every message
+	held     secret.Secret // that is sent to the location's server; zero: none
+	memory   []*os.File    // what of it git is shown, see inMemory
+	loopback bool          // private addresses are allowed, in redirections too
+	repo     string        // the repository commands work on; "" before init
+	tree     string        // its work tree, when the command needs one
 }
 
 // askpass answers git's questions from a file; nothing secret is in the script, in an
@@ -56,6 +61,13 @@ func newGit(loc location, req Request) (*git, error) {
 		return nil, fmt.Errorf("make a private directory for git: %w", err)
 	}
 	g := &git{loc: loc, tmp: tmp, loopback: req.Allow.Loopback}
+	kind := secret.GitToken
+	if loc.scheme == "ssh" {
+		kind = secret.SSHKey
+	}
+	if held, ok := secret.For(req.Secrets, kind, loc.canonical); ok && !loc.local {
+		g.held = held
+	}
 	if err := g.prepare(req); err != nil {
 		g.close()
 		return nil, err
@@ -63,7 +75,28 @@ func newGit(loc location, req Request) (*git, error) {
 	return g, nil
 }
 
-func (g *git) close() { os.RemoveAll(g.tmp) }
+func (g *git) close() {
+	for _, f := range g.memory {
+		f.Close()
+	}
+	os.RemoveAll(g.tmp)
+}
+
+// inMemory has a text in memory, on no disk, and gives the path by which programs of the same user read it while
+// this one lives (memfd_create(2), proc(5)): whatever ends this process, nothing is left.
+func (g *git) inMemory(name, text string) (path string, err error) {
+	fd, err := unix.MemfdCreate("reqpm-"+name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return "", fmt.Errorf("keep a secret in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	g.memory = append(g.memory, f)
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Chmod(0o600)); err != nil { // ssh takes no key that others may read
+		return "", fmt.Errorf("keep a secret in memory: %w", err)
+	}
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), nil
+}
 
 // tmpPrefix marks directories that only live as long as one call.
 const tmpPrefix = ".tmp-git-"
@@ -101,13 +134,23 @@ func (g *git) prepare(req Request) error {
 		}
 	}
 	if g.loc.scheme == "ssh" {
-		ssh, err := sshCommand(req)
+		ssh, err := g.sshCommand(req)
 		if err != nil {
 			return err
 		}
 		g.env = append(g.env, "GIT_SSH_COMMAND="+ssh)
 	}
-	if req.TokenFile != "" && strings.HasPrefix(g.loc.scheme, "http") {
+	switch {
+	case g.loc.local || g.loc.scheme == "ssh":
+		return nil
+	case g.held.ID != "":
+		g.secret = g.held.Reveal()
+		file, err := g.inMemory("token", g.secret+"\n")
+		if err != nil {
+			return err
+		}
+		return g.askpass(file, g.held.Username)
+	case req.TokenFile != "":
 		return g.prepareToken(req)
 	}
 	return nil
@@ -126,24 +169,36 @@ func (g *git) prepareToken(req Request) error {
 	if g.secret = strings.TrimSpace(line); g.secret == "" || len(g.secret) > 10_000 {
 		return fmt.Errorf("token file %s: its first line is not a token", file)
 	}
+	return g.askpass(file, req.Username)
+}
+
+// askpass has git ask a script, which reads the token of a file.
+func (g *git) askpass(file, user string) error {
 	script := filepath.Join(g.tmp, "askpass")
 	if err := os.WriteFile(script, []byte(askpass), 0o700); err != nil {
 		return err
 	}
-	user := req.Username
-	if user == "" {
-		user = "x-access-token"
-	}
-	g.env = append(g.env, "GIT_ASKPASS="+script, "REQPM_GIT_TOKEN_FILE="+file, "REQPM_GIT_USERNAME="+user)
+	g.env = append(g.env, "GIT_ASKPASS="+script, "REQPM_GIT_TOKEN_FILE="+file, "REQPM_GIT_USERNAME="+cmp.Or(user, "x-access-token"))
 	return nil
 }
 
 // sshCommand is what git hands to sh: paths are quoted for it.
-func sshCommand(req Request) (string, error) {
-	known := filepath.Join(req.Dir, "known_hosts")
-	cmd := "ssh -F /dev/null -oBatchMode=yes -oStrictHostKeyChecking=accept-new -oConnectTimeout=20" +
-		" -oServerAliveInterval=20 -oServerAliveCountMax=3 -oForwardAgent=no -oClearAllForwardings=yes" +
-		" -oUserKnownHostsFile=" + quoteSSHOption(known)
+func (g *git) sshCommand(req Request) (string, error) {
+	cmd := "ssh -F /dev/null -oBatchMode=yes -oConnectTimeout=20" +
+		" -oServerAliveInterval=20 -oServerAliveCountMax=3 -oForwardAgent=no -oClearAllForwardings=yes"
+	if g.held.ID != "" {
+		known := filepath.Join(g.tmp, "known_hosts")
+		if err := os.WriteFile(known, []byte(g.held.KnownHosts+"\n"), 0o600); err != nil {
+			return "", err
+		}
+		key, err := g.inMemory("key", g.held.Reveal())
+		if err != nil {
+			return "", err
+		}
+		return cmd + " -oStrictHostKeyChecking=yes -oGlobalKnownHostsFile=/dev/null -oUserKnownHostsFile=" + quoteSSHOption(known) +
+			" -oIdentitiesOnly=yes -oIdentityAgent=none -oUpdateHostKeys=no -i " + shellQuote(key), nil
+	}
+	cmd += " -oStrictHostKeyChecking=accept-new -oUserKnownHostsFile=" + quoteSSHOption(filepath.Join(req.Dir, "known_hosts"))
 	if req.SSHKey != "" {
 		key, err := filepath.Abs(req.SSHKey)
 		if err != nil {

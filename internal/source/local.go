@@ -205,7 +205,7 @@ func (g *git) copyNames(ctx context.Context, req Request, names []string, c Chec
 	if c.Commit == "" {
 		c.Commit = "tree-" + sum[:16]
 	}
-	dir := checkoutDir(req.Dir, g.loc.canonical, strings.TrimSuffix(c.Commit, "-dirty")+"-"+sum[:16])
+	dir := g.checkoutDir(req.Dir, strings.TrimSuffix(c.Commit, "-dirty")+"-"+sum[:16])
 	if have, ok := reuse(ctx, dir); ok {
 		have.Ref, have.Commit, have.Warnings = c.Ref, c.Commit, c.Warnings
 		return have, nil

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"reqpm/internal/filelock"
+	"reqpm/internal/secret"
 )
 
 // Errors a caller decides on. Every error of a network or a server wraps ErrNetwork
@@ -49,12 +50,19 @@ type Request struct {
 	Allow Policy
 }
 
-// Credentials name files; their contents never reach a command line, a URL or a message.
+// Credentials let git in. They never reach a command line, an environment, a URL or a message.
 type Credentials struct {
 	TokenFile string // password or access token for https, first line
 	Username  string // for https; default "x-access-token", which the large forges take
 	SSHKey    string // private key file for ssh; default: the agent's and the user's own
+	// Secrets are in no file, each for one server; what is for the URL's goes before the rest. Whoever has others sees
+	// none of the checkouts that were made with one.
+	Secrets []secret.Secret
 }
+
+// Elsewhere are those that may be used on any server, in place of the one that c was given for: each secret says itself
+// whose it is.
+func (c Credentials) Elsewhere() Credentials { return Credentials{Secrets: c.Secrets} }
 
 // Policy opens what is refused by default.
 type Policy struct {
@@ -211,8 +219,13 @@ func metaFile(dir string) string { return dir + ".json" }
 
 // checkoutDir is where the checkout of one commit of one repository lies. The URL is
 // part of the name: two projects never share a checkout, nor can one prepare it for another.
-func checkoutDir(root, canonical, commit string) string {
-	sum := sha256.Sum256([]byte(canonical))
+// So is the secret that opened the repository, if one did: what it showed is not for those who do not have it.
+func (g *git) checkoutDir(root, commit string) string {
+	name := g.loc.canonical
+	if g.held.ID != "" {
+		name += "\nsecret " + g.held.ID
+	}
+	sum := sha256.Sum256([]byte(name))
 	return filepath.Join(root, hex.EncodeToString(sum[:8])+"-"+commit)
 }
 

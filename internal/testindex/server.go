@@ -42,6 +42,7 @@ type Server struct {
 	mu       sync.Mutex
 	projects map[string][]file
 	trouble  Trouble
+	login    string // USER:PASSWORD, "": everybody is let in
 	requests atomic.Int64
 	first    chan struct{}
 }
@@ -67,7 +68,9 @@ func Start(packages ...Package) (*Server, error) {
 		if s.requests.Add(1) == 1 {
 			close(s.first)
 		}
-		mux.ServeHTTP(w, r)
+		if s.mayCome(w, r) {
+			mux.ServeHTTP(w, r)
+		}
 	}))
 	s.URL = s.http.URL + "/simple"
 	return s, nil
@@ -96,6 +99,26 @@ func (s *Server) SetTrouble(t Trouble) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trouble = t
+}
+
+// SetLogin lets in only who brings a user name and password, by HTTP's basic authentication.
+func (s *Server) SetLogin(user, password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.login = user + ":" + password
+}
+
+// mayCome answers whoever does not bring them.
+func (s *Server) mayCome(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	user, password, _ := r.BasicAuth()
+	if s.login == "" || s.login == user+":"+password {
+		return true
+	}
+	w.Header().Set("WWW-Authenticate", `Basic realm="index"`)
+	http.Error(w, "no", http.StatusUnauthorized)
+	return false
 }
 
 // Add puts packages onto the index.

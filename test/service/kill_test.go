@@ -72,7 +72,7 @@ func newQuickBed(t *testing.T, database string) *bed {
 }
 
 // worker starts a worker with a state directory of its own, in which only what has to be is the server's.
-func (b *bed) worker(name string) *process {
+func (b *bed) worker(name string, more ...string) *process {
 	b.t.Helper()
 	state := filepath.Join(b.dir, name)
 	must(b.t, os.MkdirAll(state, 0o755))
@@ -82,7 +82,7 @@ func (b *bed) worker(name string) *process {
 			b.t.Fatal(err)
 		}
 	}
-	return b.start(nil, "worker", "--name", name, "--slots", "1", "--lease", "3s", "--allow-source", "local", "--min-free", "0", "--state", state)
+	return b.start(nil, append([]string{"worker", "--name", name, "--slots", "1", "--lease", "3s", "--allow-source", "local", "--min-free", "0", "--state", state}, more...)...)
 }
 
 // project makes project number n, whose packages no other has, and tells of its run.

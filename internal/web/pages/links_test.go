@@ -177,6 +177,6 @@ func (c *crawl) add(to, from string) {
 // noForge is a Git server that cannot be reached: the past has no repositories.
 type noForge struct{ service.Projects }
 
-func (noForge) Refs(context.Context, string) ([]source.Ref, error) {
+func (noForge) Refs(context.Context, service.Subject) ([]source.Ref, error) {
 	return nil, errors.New("the server is not there")
 }

@@ -92,13 +92,13 @@ func (q *request) discover(f *projectForm) {
 	ctx, cancel := context.WithTimeout(q.ctx(), askTime)
 	defer cancel()
 	began := time.Now()
-	refs, err := q.p.cfg.Projects.Refs(ctx, f.GitURL)
+	refs, err := q.p.cfg.Projects.Refs(ctx, service.Subject{GitURL: f.GitURL})
 	if err != nil {
 		f.Errors["git_url"] = reached(ctx, err)
 		return
 	}
 	f.Refs, f.Reached = refs, time.Since(began)
-	if f.Commit, f.Found, err = q.p.cfg.Projects.Files(ctx, f.GitURL, cmp.Or(f.Ref, "HEAD")); err != nil {
+	if f.Commit, f.Found, err = q.p.cfg.Projects.Files(ctx, service.Subject{GitURL: f.GitURL, Ref: cmp.Or(f.Ref, "HEAD")}); err != nil {
 		f.Errors["ref"] = reached(ctx, err)
 	}
 }
