@@ -250,7 +250,8 @@ def adapt(rpm, stage):
     elif rpm == "gcc":
         link(stage, "gcc-12", "usr/bin/gcc", "usr/bin/cc", f"usr/bin/{TRIPLE}-gcc")
         for tool in ("ar", "nm", "ranlib"):
-            link(stage, f"gcc-{tool}-12", f"usr/bin/gcc-{tool}")
+            # Debian's Python names its archiver by the triple, EL's does not.
+            link(stage, f"gcc-{tool}-12", f"usr/bin/gcc-{tool}", f"usr/bin/{TRIPLE}-gcc-{tool}")
     elif rpm == "gcc-c++":
         link(stage, "g++-12", "usr/bin/g++", "usr/bin/c++", f"usr/bin/{TRIPLE}-g++")
     elif rpm == "cpp":
