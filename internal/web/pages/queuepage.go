@@ -151,7 +151,7 @@ func (q *request) queueData() (queueData, error) {
 		d.Limits = append(d.Limits, limitRow{l, limitText(l, names.of)})
 	}
 	if d.IsAdmin {
-		d.Scopes, err = q.limitScopes(queue, &names)
+		d.Scopes, err = q.limitScopes(queue)
 	}
 	return d, err
 }
@@ -173,7 +173,7 @@ func limitText(l store.Limit, project func(int64) string) string {
 }
 
 // limitScopes are what a limit may be set for: targets that are used, and projects.
-func (q *request) limitScopes(queue store.Queue, names *projectNames) ([]option, error) {
+func (q *request) limitScopes(queue store.Queue) ([]option, error) {
 	all := []option{{store.LimitAll, "All builds"}}
 	part, err := q.store().Projects(q.ctx(), store.ProjectFilter{}, store.Page{Limit: 200, Sort: "name"})
 	if err != nil {
