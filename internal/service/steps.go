@@ -79,13 +79,13 @@ type Built struct {
 // Do does one step of a run and writes what happens to log, a line at a time. It returns the step's result, which
 // counts also beside an error, and the steps that its success adds to the run.
 func (s *Service) Do(ctx context.Context, step store.Step, log io.Writer) (result any, add []store.NewStep, err error) {
+	sub, err := s.subject(ctx, step)
 	var mu sync.Mutex
 	say := func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		_, _ = io.WriteString(log, strings.TrimRight(sub.clean(line), "\n")+"\n") // a log that cannot be written is no reason to end the work
 	}
-	sub, err := s.subject(ctx, step)
 	if err == nil {
 		result, add, err = s.stage(ctx, sub, step, say, log)
 	}
