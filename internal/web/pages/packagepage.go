@@ -123,7 +123,7 @@ func (p *Pages) packagePage(q *request) (view, error) {
 	if len(d.Builds)+len(d.Set)+len(d.Spec.Revisions) == 0 {
 		return view{}, fmt.Errorf("the package %q: %w", d.Name, store.ErrNotFound)
 	}
-	d.Facts = q.specFacts(d.Name, d.Spec)
+	d.Facts = q.specFacts(d.Spec)
 	v := q.projectView(d.Name+" · "+q.project.Name, "packages", projectData{})
 	v.State = d.State
 	v.Crumbs = append(v.Crumbs, crumb{"Packages", projectPath(q.project.Name) + "/packages"}, crumb{Text: visibleName(d.Name)})
@@ -190,7 +190,7 @@ func (q *request) packageBuilds(d *packageData) error {
 		d.Versions = append(d.Versions, *byVersion[version])
 	}
 	slices.SortStableFunc(d.Versions, func(a, b versionBuilds) int { return compareVersions(b.Version, a.Version) })
-	d.trend(now(q.ctx()))
+	d.trend()
 	return nil
 }
 
@@ -210,7 +210,7 @@ func compareVersions(a, b string) int {
 }
 
 // trend is the state that needs somebody first, among the newest builds of each target, and how long builds took.
-func (d *packageData) trend(now time.Time) {
+func (d *packageData) trend() {
 	seen := map[string]bool{}
 	var times []time.Duration
 	for _, b := range d.Builds {
@@ -358,7 +358,7 @@ type specFacts struct {
 }
 
 // specFacts reads the spec that is shown, or the newest that there is.
-func (q *request) specFacts(name string, s specData) (f specFacts) {
+func (q *request) specFacts(s specData) (f specFacts) {
 	text := s.Text
 	if text == "" {
 		for _, r := range s.Revisions {
