@@ -18,6 +18,7 @@ import (
 	"reqpm/internal/reqfile"
 	"reqpm/internal/service"
 	"reqpm/internal/source"
+	"reqpm/internal/target"
 )
 
 // servedOptions are the options of 'reqpm build' that a project of a server may set. What is not here
@@ -164,6 +165,11 @@ func (s served) Check(ctx context.Context, sub service.Subject, targets []string
 	}
 	_, err = s.a.pipelineConfig(ctx, o, nil)
 	return err
+}
+
+// targets are what a project's name of a target means.
+func (s served) targets(ctx context.Context, name string) ([]target.Target, error) {
+	return s.a.findTargets(ctx, projectOptions{targets: []string{name}})
 }
 
 // checkSource refuses an address, a ref and paths that no run could do anything with.

@@ -20,6 +20,7 @@ const (
 	ScheduleBuilds       = "clean-builds"
 	ScheduleRepositories = "check-repositories"
 	ScheduleDatabase     = "tidy-database"
+	ScheduleKeys         = "distribution-keys"
 )
 
 // ScheduleInfo is what a schedule is for.
@@ -38,6 +39,7 @@ func ScheduleInfos() []ScheduleInfo {
 		{ScheduleCheckouts, "Remove checkouts that nobody used for long", "02:00", true},
 		{ScheduleBuilds, "Remove runs and logs that the settings do not keep, and results of builds that no run needs", "03:00", true},
 		{ScheduleRepositories, "Check the metadata of published repositories", "30m", false},
+		{ScheduleKeys, "Look whether the distributions' signing keys hold, and are those that they were", "168h", false},
 		{ScheduleDatabase, "Keep lists fast while the database grows", "1h", false},
 	}
 }
@@ -52,6 +54,7 @@ func (s *Service) Schedules() []engine.Schedule {
 		ScheduleBuilds:       s.cleanBuilds,
 		ScheduleRepositories: s.checkRepositories,
 		ScheduleDatabase:     s.tidyDatabase,
+		ScheduleKeys:         s.checkKeys,
 	}
 	var all []engine.Schedule
 	for _, info := range ScheduleInfos() {

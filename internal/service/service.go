@@ -19,6 +19,7 @@ import (
 	"reqpm/internal/secret"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
+	"reqpm/internal/target"
 )
 
 // Settings are what a project says beside its address: the options of 'reqpm build' by their names
@@ -73,6 +74,8 @@ type Config struct {
 	Log       *slog.Logger     // nil: nothing is logged
 	// Secrets are those of a project; nil: no project has any.
 	Secrets func(ctx context.Context, project int64) ([]secret.Secret, error)
+	// Targets are what a project's name of a target means, with their repositories; nil: nobody looks at their keys.
+	Targets func(ctx context.Context, name string) ([]target.Target, error)
 	// Hide makes a function that cuts secrets out of texts. It must be set where Secrets is.
 	Hide func(all []secret.Secret) func(text string) string
 }

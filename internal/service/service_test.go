@@ -18,6 +18,7 @@ import (
 	"reqpm/internal/source"
 	"reqpm/internal/store"
 	"reqpm/internal/store/storetest"
+	"reqpm/internal/target"
 )
 
 func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
@@ -31,6 +32,7 @@ type bed struct {
 	logs    *blob.Logs
 	service *service.Service
 	now     time.Time // as the service sees it; zero: the clock
+	targets []target.Target
 }
 
 // pipelines knows where sources come from, and opens nothing.
@@ -54,7 +56,7 @@ func newBed(t *testing.T, url string) *bed {
 	if b.logs, err = blob.OpenLogs(filepath.Join(b.state, "logs")); err != nil {
 		t.Fatal(err)
 	}
-	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase(), Now: func() time.Time {
+	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase(), Targets: func(context.Context, string) ([]target.Target, error) { return b.targets, nil }, Now: func() time.Time {
 		if b.now.IsZero() {
 			return time.Now()
 		}

@@ -1,15 +1,15 @@
 package mock
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
+	"reqpm/internal/distkey"
 )
 
 // distributionKeys is where the package distribution-gpg-keys (which Mock requires on Fedora and
@@ -46,17 +46,8 @@ func distributionKey(url, dir string) (string, bool) {
 // usableKey tells whether text holds OpenPGP keys, of which at least one is neither expired nor
 // revoked.
 func usableKey(text string, now time.Time) bool {
-	list, err := openpgp.ReadArmoredKeyRing(bytes.NewReader([]byte(text)))
-	if err != nil {
-		return false
-	}
-	for _, e := range list {
-		id := e.PrimaryIdentity()
-		if id != nil && !e.Revoked(now) && !e.PrimaryKey.KeyExpired(id.SelfSignature, now) {
-			return true
-		}
-	}
-	return false
+	keys, err := distkey.Read([]byte(text), now)
+	return err == nil && slices.ContainsFunc(keys, func(k distkey.Key) bool { return k.Usable(now) })
 }
 
 // maxSmall bounds the files of this machine that are read whole.
