@@ -217,12 +217,12 @@ func (s *Service) cleanLost(ctx context.Context, c *cleaned) error {
 		}
 	}
 	ids := slices.Sorted(maps.Keys(lost))
-	there, err := s.cfg.Store.RunIDs(ctx, ids)
+	there, err := s.cfg.Store.RunNumbers(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if there[id] {
+		if _, ok := there[id]; ok {
 			continue
 		}
 		bytes, err := s.removeFiles(ctx, id)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -213,20 +214,22 @@ func (q Queries) UnmarkBlobs(ctx context.Context, name string) error {
 	return err
 }
 
-// RunIDs are those of some runs that there are.
-func (q Queries) RunIDs(ctx context.Context, ids []int64) (map[int64]bool, error) {
-	there := map[int64]bool{}
-	for len(ids) > 0 {
-		n := min(len(ids), most)
-		set, args := inList(nil, ids[:n])
-		found, err := many(ctx, q, "look which runs there are", value[int64], "SELECT id FROM runs WHERE id IN "+set, args...)
+// RunNumbers are the numbers, each within its project, of some runs; those that there are not are not among them.
+func (q Queries) RunNumbers(ctx context.Context, ids []int64) (map[int64]int64, error) {
+	type run struct{ id, number int64 }
+	numbers := map[int64]int64{}
+	for part := range slices.Chunk(ids, most) {
+		set, args := inList(nil, part)
+		found, err := many(ctx, q, "read the numbers of runs", func(row scanner) (r run, err error) {
+			err = row.Scan(&r.id, &r.number)
+			return r, err
+		}, "SELECT id, number FROM runs WHERE id IN "+set, args...)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range found {
-			there[id] = true
+		for _, r := range found {
+			numbers[r.id] = r.number
 		}
-		ids = ids[n:]
 	}
-	return there, nil
+	return numbers, nil
 }

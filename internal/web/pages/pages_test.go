@@ -19,13 +19,13 @@ import (
 
 // bed are pages on an empty database.
 type bed struct {
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	auth  *auth.Auth
 	pages *Pages
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	b := &bed{t: t, store: storetest.Open(t, filepath.Join(t.TempDir(), "reqpm.db"))}
 	var err error

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -103,25 +104,15 @@ func (q *request) queueData() (queueData, error) {
 	if err != nil {
 		return d, err
 	}
-	names, numbers := projectNames{q: q}, map[int64]int64{}
+	names := projectNames{q: q}
 	view := queueview.New(queue, names.of, now(ctx))
 	d.Paused, d.More, d.End, d.Busy, d.Slots, d.NoWorker = queue.Paused, view.More, view.End, view.Busy, view.Slots, len(queue.Workers) == 0
-	number := func(run int64) int64 {
-		if _, ok := numbers[run]; !ok {
-			r, err := s.Run(ctx, run)
-			if err != nil {
-				r.Number = 0 // deleted meanwhile
-			}
-			numbers[run] = r.Number
-		}
-		return numbers[run]
-	}
 	for _, r := range view.Running {
 		if q.who.In(r.Step.Project) < auth.Viewer {
 			d.Hidden++
 			continue
 		}
-		row := queueRunning{Running: r, Project: names.of(r.Step.Project), Number: number(r.Step.Run), MayEnd: r.Step.Kind == store.Build && q.who.In(r.Step.Project) >= auth.Builder}
+		row := queueRunning{Running: r, Project: names.of(r.Step.Project), MayEnd: r.Step.Kind == store.Build && q.who.In(r.Step.Project) >= auth.Builder}
 		if !r.End.IsZero() {
 			row.Part = min(0.97, now(ctx).Sub(r.Step.Started).Seconds()/r.Step.Expected)
 			row.Left = r.End.Sub(now(ctx))
@@ -145,7 +136,10 @@ func (q *request) queueData() (queueData, error) {
 			d.Rest++
 			continue
 		}
-		d.Line = append(d.Line, queueRow{Row: r, Place: i + 1, Project: names.of(r.Step.Project), Number: number(r.Step.Run), MayEnd: r.Step.Kind == store.Build && q.who.In(r.Step.Project) >= auth.Builder})
+		d.Line = append(d.Line, queueRow{Row: r, Place: i + 1, Project: names.of(r.Step.Project), MayEnd: r.Step.Kind == store.Build && q.who.In(r.Step.Project) >= auth.Builder})
+	}
+	if err := d.number(ctx, s); err != nil {
+		return d, err
 	}
 	for _, l := range queue.Limits {
 		d.Limits = append(d.Limits, limitRow{l, limitText(l, names.of)})
@@ -154,6 +148,26 @@ func (q *request) queueData() (queueData, error) {
 		d.Scopes, err = q.limitScopes(queue)
 	}
 	return d, err
+}
+
+// number gives what is shown the numbers of its runs; a run that was deleted meanwhile has none.
+func (d *queueData) number(ctx context.Context, s *store.Store) error {
+	var runs []int64
+	for _, r := range d.Running {
+		runs = append(runs, r.Step.Run)
+	}
+	for _, r := range d.Line {
+		runs = append(runs, r.Step.Run)
+	}
+	slices.Sort(runs)
+	numbers, err := s.RunNumbers(ctx, slices.Compact(runs))
+	for i, r := range d.Running {
+		d.Running[i].Number = numbers[r.Step.Run]
+	}
+	for i, r := range d.Line {
+		d.Line[i].Number = numbers[r.Step.Run]
+	}
+	return err
 }
 
 // limitText says what a limit is of.
