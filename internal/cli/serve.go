@@ -26,6 +26,7 @@ import (
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
 	"reqpm/internal/builder/chroot"
+	"reqpm/internal/dnf"
 	"reqpm/internal/engine"
 	"reqpm/internal/notify"
 	"reqpm/internal/repo"
@@ -141,7 +142,7 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 		return p, err
 	}
 	p.served = served{a: a, allowSource: o.allowSource, builder: o.builder, slots: o.slots, settings: p.settings}
-	p.service = service.New(service.Config{Settings: p.base, Store: p.store, Pipelines: p.served, Blobs: p.blobs, Logs: p.logs, StateDir: p.state, Log: log, Secrets: p.secrets, Targets: p.served.targets, Hide: hide})
+	p.service = service.New(service.Config{Settings: p.base, Store: p.store, Pipelines: p.served, Blobs: p.blobs, Logs: p.logs, StateDir: p.state, Log: log, Secrets: p.secrets, Targets: p.served.targets, KeyFile: dnf.KeyFile, Hide: hide})
 	return p, nil
 }
 

@@ -57,6 +57,16 @@ func State(ctx context.Context, repo target.Repo, t target.Target) ([]byte, erro
 	return nil, err
 }
 
+// KeyFile reads a file of signing keys from where dnf would: a path, http or https, with the certificates of the
+// repository that names it.
+func KeyFile(ctx context.Context, repo target.Repo, address string) ([]byte, error) {
+	c, err := client(repo)
+	if err != nil {
+		return nil, err
+	}
+	return get(ctx, c, address)
+}
+
 // metalinkHash finds the first, that is the current, SHA-256 in a metalink.
 var metalinkHash = regexp.MustCompile(`<hash type="sha256">\s*[0-9a-f]{64}`)
 

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,11 +18,8 @@ import (
 // settingKeys is where the fingerprints are kept that each key file had when it was last looked at.
 const settingKeys = "distribution-keys"
 
-const (
-	keyWarning = 60 * 24 * time.Hour // before a key's end
-	keyFile    = 1 << 20             // bytes of a key file that are read
-	keyTimeout = 30 * time.Second
-)
+// keyWarning is how long before a key's end it is told.
+const keyWarning = 60 * 24 * time.Hour
 
 // keyCheck is one look at the keys of the distributions that projects build for.
 type keyCheck struct {
@@ -57,21 +51,22 @@ func (s *Service) checkKeys(ctx context.Context) (string, error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("read the keys known: %w", err)
 	}
-	concerns := map[string][]int64{} // projects, by the address of a key file
+	concerns, of := map[string][]int64{}, map[string]target.Repo{} // projects, and a repository, by the address of a key file
 	for _, name := range slices.Sorted(maps.Keys(users)) {
 		found, err := s.targets(ctx, name)
 		if err != nil {
 			c.problems = append(c.problems, fmt.Errorf("target %s: %w", name, err))
 		}
 		for _, t := range found {
-			for _, address := range keyAddresses(t) {
-				concerns[address] = append(concerns[address], users[name]...)
+			for address, repo := range keyFiles(t) {
+				concerns[address], of[address] = append(concerns[address], users[name]...), repo
 			}
 		}
 	}
 	for _, address := range slices.Sorted(maps.Keys(concerns)) {
 		before := len(c.problems)
-		c.look(ctx, address)
+		text, err := s.cfg.KeyFile(ctx, of[address], address)
+		c.look(address, text, err)
 		for _, problem := range c.problems[before:] {
 			for _, id := range slices.Compact(slices.Sorted(slices.Values(concerns[address]))) {
 				if err := s.tell(ctx, id, "warning", "%v", problem); err != nil {
@@ -102,28 +97,26 @@ func (s *Service) targets(ctx context.Context, name string) ([]target.Target, er
 	return s.cfg.Targets(ctx, name)
 }
 
-// keyAddresses are the key files of a target's repositories, each once.
-func keyAddresses(t target.Target) []string {
+// keyFiles are the key files of a target's repositories, by address.
+func keyFiles(t target.Target) map[string]target.Repo {
 	vars := strings.NewReplacer("$releasever", t.ReleaseVer, "$basearch", t.Arch)
-	var all []string
+	all := map[string]target.Repo{}
 	for _, r := range t.Repos {
 		if !r.GPGCheck {
 			continue
 		}
 		for _, address := range r.GPGKey {
-			all = append(all, vars.Replace(address))
+			all[vars.Replace(address)] = r
 		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
-// look reads one key file and judges it.
-func (c *keyCheck) look(ctx context.Context, address string) {
+// look judges one key file, which was read with err.
+func (c *keyCheck) look(address string, text []byte, err error) {
 	fail := func(format string, args ...any) {
 		c.problems = append(c.problems, fmt.Errorf("the key file %s %w", address, fmt.Errorf(format, args...)))
 	}
-	text, err := readKeys(ctx, address)
 	if err != nil {
 		fail("cannot be read: %w", err)
 		return
@@ -158,36 +151,4 @@ func (c *keyCheck) look(ctx context.Context, address string) {
 	} else if seen && !slices.Equal(was, now) {
 		c.notes = append(c.notes, fmt.Sprintf("%s has %s, had %s", address, strings.Join(now, ", "), strings.Join(was, ", ")))
 	}
-}
-
-// readKeys reads a key file from where dnf would: file, http or https.
-func readKeys(ctx context.Context, address string) ([]byte, error) {
-	var from io.ReadCloser
-	if path, ok := strings.CutPrefix(address, "file://"); ok {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		from = f
-	} else {
-		ctx, cancel := context.WithTimeout(ctx, keyTimeout)
-		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			return nil, err
-		}
-		w, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return nil, err
-		}
-		if from = w.Body; w.StatusCode != http.StatusOK {
-			return nil, errors.Join(errors.New(w.Status), from.Close())
-		}
-	}
-	defer from.Close()
-	text, err := io.ReadAll(io.LimitReader(from, keyFile+1))
-	if err == nil && len(text) > keyFile {
-		err = fmt.Errorf("larger than %d bytes", keyFile)
-	}
-	return text, err
 }

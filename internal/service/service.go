@@ -76,6 +76,8 @@ type Config struct {
 	Secrets func(ctx context.Context, project int64) ([]secret.Secret, error)
 	// Targets are what a project's name of a target means, with their repositories; nil: nobody looks at their keys.
 	Targets func(ctx context.Context, name string) ([]target.Target, error)
+	// KeyFile reads a file of signing keys that a repository names. It must be set where Targets is.
+	KeyFile func(ctx context.Context, r target.Repo, address string) ([]byte, error)
 	// Hide makes a function that cuts secrets out of texts. It must be set where Secrets is.
 	Hide func(all []secret.Secret) func(text string) string
 }

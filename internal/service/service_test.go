@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"reqpm/internal/blob"
+	"reqpm/internal/dnf"
 	"reqpm/internal/engine"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
@@ -56,7 +57,7 @@ func newBed(t *testing.T, url string) *bed {
 	if b.logs, err = blob.OpenLogs(filepath.Join(b.state, "logs")); err != nil {
 		t.Fatal(err)
 	}
-	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase(), Targets: func(context.Context, string) ([]target.Target, error) { return b.targets, nil }, Now: func() time.Time {
+	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase(), Targets: func(context.Context, string) ([]target.Target, error) { return b.targets, nil }, KeyFile: dnf.KeyFile, Now: func() time.Time {
 		if b.now.IsZero() {
 			return time.Now()
 		}

@@ -41,17 +41,31 @@ type handler struct{ cfg Config }
 
 // New makes the handler of everything.
 func New(cfg Config) http.Handler {
-	h := handler{cfg}
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", cfg.API)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", h.ready)
-	mux.HandleFunc("GET /metrics", h.metrics)
-	mux.HandleFunc("GET /repos/{project}/{channel}/{target}/{file...}", h.repository)
-	mux.HandleFunc("GET /repos/{project}/{channel}/{file}", h.repoFile)
-	mux.Handle("/", cfg.Pages)
+	for pattern, answer := range (handler{cfg}).routes() {
+		mux.Handle(pattern, answer)
+	}
 	return secured(mux)
 }
+
+// routes are who answers what.
+func (h handler) routes() map[string]http.Handler {
+	return map[string]http.Handler{
+		api.Prefix + "/":   h.cfg.API,
+		"GET /healthz":     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") }),
+		"GET /readyz":      http.HandlerFunc(h.ready),
+		"GET /metrics":     http.HandlerFunc(h.metrics),
+		"GET " + repoFiles: http.HandlerFunc(h.repository),
+		"GET " + repoFile:  http.HandlerFunc(h.repoFile),
+		"/":                h.cfg.Pages,
+	}
+}
+
+// Where dnf finds repositories and their TARGET.repo.
+const (
+	repoFiles = "/repos/{project}/{channel}/{target}/{file...}"
+	repoFile  = "/repos/{project}/{channel}/{file}"
+)
 
 // secured sets what every answer to a browser should have.
 func secured(next http.Handler) http.Handler {
@@ -145,7 +159,11 @@ func (h handler) may(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (h handler) repository(w http.ResponseWriter, r *http.Request) {
-	if !h.may(w, r) || !name.MatchString(r.PathValue("target")) {
+	if !h.may(w, r) {
+		return
+	}
+	if !name.MatchString(r.PathValue("target")) {
+		text(w, http.StatusNotFound, "there is no such repository")
 		return
 	}
 	root, err := os.OpenRoot(filepath.Join(h.cfg.Repos, r.PathValue("project"), r.PathValue("channel"), r.PathValue("target")))
