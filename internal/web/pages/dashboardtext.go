@@ -65,7 +65,7 @@ func workerState(w workerRow) string {
 func workerText(w workerRow) string {
 	switch {
 	case w.Worker.State == store.WorkerGone:
-		return "gone"
+		return "gone," // and when
 	case w.Worker.State == store.WorkerDraining:
 		return "takes nothing new"
 	case w.Worker.Message != "":
