@@ -99,18 +99,6 @@ func (tx *Tx) PinRun(ctx context.Context, run int64, pinned bool) (Run, error) {
 	return r, tx.runEvent(ctx, r.Project, r.ID, r.State)
 }
 
-// portions calls do with at most as many values as one statement gets.
-func portions(values []string, do func(part []string) error) error {
-	for len(values) > 0 {
-		n := min(len(values), most)
-		if err := do(values[:n]); err != nil {
-			return err
-		}
-		values = values[n:]
-	}
-	return nil
-}
-
 // BlobUses are how many artifacts name each of some blobs; those that none names are absent.
 func (q Queries) BlobUses(ctx context.Context, blobs []string) (map[string]int, error) {
 	return q.uses(ctx, "artifacts", blobs)
@@ -127,18 +115,20 @@ func (q Queries) uses(ctx context.Context, table string, blobs []string) (map[st
 		n    int
 	}
 	uses := map[string]int{}
-	err := portions(blobs, func(part []string) error {
+	for part := range slices.Chunk(blobs, most) {
 		set, args := inList(nil, part)
 		found, err := many(ctx, q, "look who uses blobs", func(row scanner) (u use, err error) {
 			err = row.Scan(&u.blob, &u.n)
 			return u, err
 		}, "SELECT blob, COUNT(*) FROM "+table+" WHERE blob IN "+set+" GROUP BY blob", args...)
+		if err != nil {
+			return nil, err
+		}
 		for _, u := range found {
 			uses[u.blob] = u.n
 		}
-		return err
-	})
-	return uses, err
+	}
+	return uses, nil
 }
 
 // BlobMark is the result of a build that nobody referred to when it was looked at.
@@ -150,11 +140,13 @@ type BlobMark struct {
 
 // MarkBlobs notes results of builds that nobody refers to; those that are marked stay as they are.
 func (q Queries) MarkBlobs(ctx context.Context, names []string, at time.Time) error {
-	return portions(names, func(part []string) error {
+	for part := range slices.Chunk(names, most/3) {
 		values, args := rows(part, func(name string) []any { return []any{name, millis(at), false} })
-		_, err := q.exec(ctx, "mark blobs", "INSERT INTO blob_marks (name, marked, deleting) VALUES "+values+" ON CONFLICT DO NOTHING", args...)
-		return err
-	})
+		if _, err := q.exec(ctx, "mark blobs", "INSERT INTO blob_marks (name, marked, deleting) VALUES "+values+" ON CONFLICT DO NOTHING", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func scanMark(row scanner) (m BlobMark, err error) {
@@ -168,13 +160,15 @@ func (q Queries) BlobMarks(ctx context.Context, names ...string) ([]BlobMark, er
 		return many(ctx, q, "read marks of blobs", scanMark, "SELECT name, marked, deleting FROM blob_marks ORDER BY name")
 	}
 	var all []BlobMark
-	err := portions(names, func(part []string) error {
+	for part := range slices.Chunk(names, most) {
 		set, args := inList(nil, part)
 		found, err := many(ctx, q, "read marks of blobs", scanMark, "SELECT name, marked, deleting FROM blob_marks WHERE name IN "+set, args...)
+		if err != nil {
+			return nil, err
+		}
 		all = append(all, found...)
-		return err
-	})
-	return all, err
+	}
+	return all, nil
 }
 
 // UseBlobs takes the marks off results that somebody is about to use, and gives those that are being deleted.
