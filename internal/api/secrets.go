@@ -136,13 +136,5 @@ func withoutSecrets(err error, all []secret.Secret) error {
 	if len(all) == 0 {
 		return err
 	}
-	return &cleanError{auth.NewRedactor(secret.Values(all)...).String(err.Error()), err}
+	return secret.Reworded(err, auth.NewRedactor(secret.Values(all)...).String(err.Error()))
 }
-
-type cleanError struct {
-	text string
-	err  error
-}
-
-func (e *cleanError) Error() string { return e.text }
-func (e *cleanError) Unwrap() error { return e.err }

@@ -233,3 +233,19 @@ func Origin(address string) (string, error) {
 	}
 	return scheme + "://" + host, nil
 }
+
+// Reworded is an error with another text, without the secrets that its own may have: what it is (errors.Is and As) stays.
+func Reworded(err error, text string) error {
+	if err == nil || text == err.Error() {
+		return err
+	}
+	return &reworded{text, err}
+}
+
+type reworded struct {
+	text string
+	err  error
+}
+
+func (e *reworded) Error() string { return e.text }
+func (e *reworded) Unwrap() error { return e.err }

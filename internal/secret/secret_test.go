@@ -139,3 +139,18 @@ func TestValueIsHidden(t *testing.T) {
 		}
 	}
 }
+
+func TestReworded(t *testing.T) {
+	cause := errors.New("no")
+	err := fmt.Errorf("https://me:s3cr3t@host: %w", cause)
+	told := Reworded(err, "https://***@host: no")
+	if told.Error() != "https://***@host: no" || !errors.Is(told, cause) {
+		t.Errorf("%v", told)
+	}
+	if same := Reworded(err, err.Error()); same.Error() != err.Error() || !errors.Is(same, cause) {
+		t.Errorf("what has nothing to hide is %v", same)
+	}
+	if Reworded(nil, "") != nil {
+		t.Error("no error is one")
+	}
+}

@@ -44,10 +44,7 @@ func (sub Subject) cleanError(err error) error {
 	if errors.Is(err, source.ErrAuth) {
 		text += sub.unused()
 	}
-	if text == err.Error() {
-		return err
-	}
-	return &cleanError{text, err}
+	return secret.Reworded(err, text)
 }
 
 // unused says why a secret for Git was of no use: a token is sent to no other server than the one that it was set for.
@@ -70,14 +67,6 @@ func (sub Subject) unused() string {
 	}
 	return ""
 }
-
-type cleanError struct {
-	text string
-	err  error
-}
-
-func (e *cleanError) Error() string { return e.text }
-func (e *cleanError) Unwrap() error { return e.err }
 
 // sameSecrets tells whether two lists have the same values in them.
 func sameSecrets(a, b []secret.Secret) bool {
