@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,7 +186,7 @@ func (c bodyCheck) object(location string, schema *huma.Schema, depth int) error
 			var known bool
 			if inner, known = schema.Properties[name]; !known {
 				if more, ok := schema.AdditionalProperties.(bool); ok && !more {
-					return wrongField(at, "there is no such field")
+					return wrongField(at, "there is no such field; there are "+strings.Join(slices.Sorted(maps.Keys(schema.Properties)), ", "))
 				}
 				inner, _ = schema.AdditionalProperties.(*huma.Schema)
 			}

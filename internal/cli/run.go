@@ -115,7 +115,11 @@ func (a *app) listRuns(ctx context.Context, c *client.Client, o runListOptions) 
 		return a.printJSON(map[string]any{"runs": all})
 	}
 	if len(all) == 0 {
-		a.say("there is no such run")
+		if o.filter == (client.RunFilter{}) {
+			a.say("no runs yet; 'reqpm project create' makes a project and its first run")
+			return nil
+		}
+		a.say("no run is like that; without --project and --state all are listed")
 		return nil
 	}
 	n := newNames(c)
