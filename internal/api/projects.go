@@ -388,7 +388,7 @@ func (a *API) discoverProject(ctx context.Context, in *discoverProjectInput) (*d
 		return nil, err
 	}
 	sub := service.Subject{Project: p.Name, GitURL: p.GitURL, Ref: cmp.Or(in.Ref, p.Ref, "HEAD")}
-	if sub.Secrets, err = a.secrets(ctx, p.ID); err != nil {
+	if sub.Secrets, err = a.cfg.Vault.ProjectSecrets(ctx, a.cfg.Store.Queries, p.ID); err != nil {
 		return nil, err
 	}
 	return a.lookAt(ctx, sub)

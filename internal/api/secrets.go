@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"time"
@@ -67,21 +66,12 @@ func (a *API) secretOperations() {
 	register(a, operation{method: http.MethodDelete, about: aboutProject, path: path + "/{secret}", id: "delete-secret", summary: "Delete a secret", role: auth.Maintainer, status: http.StatusNoContent, tag: "secrets"}, a.deleteSecret)
 }
 
-// secrets are those of a project, opened.
-func (a *API) secrets(ctx context.Context, project int64) ([]secret.Secret, error) {
-	texts, err := a.cfg.Vault.Secrets(ctx, a.cfg.Store.Queries, project)
-	if err != nil {
-		return nil, err
-	}
-	return secret.DecodeAll(texts, project)
-}
-
 func (a *API) listSecrets(ctx context.Context, in *ProjectPath) (*listOf[Secret], error) {
 	p, err := a.project(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.secrets(ctx, p.ID)
+	all, err := a.cfg.Vault.ProjectSecrets(ctx, a.cfg.Store.Queries, p.ID)
 	return newList(store.Part[secret.Secret]{Items: all}, secretView), err
 }
 
@@ -90,27 +80,10 @@ func (a *API) setSecret(ctx context.Context, in *setSecretInput) (*secretOutput,
 	if err != nil {
 		return nil, err
 	}
-	where := in.Body.Origin
-	if where == "" && in.Body.Kind != string(secret.Index) {
-		where = p.GitURL
-	}
-	s, err := secret.New(in.Secret, secret.Kind(in.Body.Kind), where, in.Body.Username, in.Body.Value, in.Body.KnownHosts)
+	s, err := a.cfg.Auth.SetProjectSecret(ctx, auth.FromContext(ctx), a.cfg.Vault, p, auth.NewSecret{Name: in.Secret, Kind: secret.Kind(in.Body.Kind), Origin: in.Body.Origin,
+		Username: in.Body.Username, Value: in.Body.Value, KnownHosts: in.Body.KnownHosts})
 	if err != nil {
 		return nil, secretProblem(err)
-	}
-	all, err := a.secrets(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range all {
-		if other.Name != s.Name && other.Kind == s.Kind && other.Origin == s.Origin {
-			return nil, conflict("the secret %s is the %s for %s already", other.Name, s.Kind, s.Origin)
-		}
-	}
-	who := auth.FromContext(ctx)
-	s.Set(rand.Text(), who.String(), time.Now())
-	if err := a.cfg.Auth.SetSecret(ctx, who, a.cfg.Vault, p.ID, s.Name, s.Encode()); err != nil {
-		return nil, err
 	}
 	return &secretOutput{secretView(s)}, nil
 }

@@ -148,11 +148,7 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 
 // secrets are those of a project.
 func (p *parts) secrets(ctx context.Context, project int64) ([]secret.Secret, error) {
-	texts, err := p.vault.Secrets(ctx, p.store.Queries, project)
-	if err != nil {
-		return nil, err
-	}
-	return secret.DecodeAll(texts, project)
+	return p.vault.ProjectSecrets(ctx, p.store.Queries, project)
 }
 
 // hide cuts secrets out of texts.
