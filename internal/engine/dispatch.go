@@ -236,7 +236,7 @@ func (e *Engine) write(ctx, inner context.Context, s store.Step, o outcome) {
 	if errors.Is(cause, ErrLostLease) {
 		return
 	}
-	f := store.Finish{Step: s.ID, Attempt: s.Attempt, Worker: s.Worker, State: store.Succeeded, Result: o.result.Data, Add: o.result.Add}
+	f := store.Finish{Step: s.ID, Attempt: s.Attempt, Worker: s.Worker, State: store.Succeeded, Result: o.result.Data, Found: o.result.Found, Add: o.result.Add}
 	retry, after, avoid := false, time.Duration(0), ""
 	if o.err != nil {
 		f = store.Finish{Step: s.ID, Attempt: s.Attempt, Worker: s.Worker, State: store.Failed, Cause: shorten(o.err.Error()), Infrastructure: errors.Is(o.err, ErrInfrastructure), Result: o.result.Data}

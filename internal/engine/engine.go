@@ -45,7 +45,8 @@ var (
 
 // Result is what a handler that succeeded leaves behind.
 type Result struct {
-	Data json.RawMessage // the step's result
+	Data  json.RawMessage // the step's result
+	Found bool            // the work had been done before: how long this took says nothing of the next time
 	// Add are steps that are added to the run, in the transaction that ends this one. A key that the run
 	// has already stays what it is.
 	Add []store.NewStep

@@ -56,7 +56,7 @@ func (h *history) save() error {
 }
 
 // expect is how long a build should take: what it took last time, else by what
-// it is made of (the median pure package takes 2 s; native ones go by their sources).
+// it is made of (the median pure package takes 2 s, and its root some 4 s; native ones go by their sources).
 func (h *history) expect(name string, native sdist.Native, decision plan.Decision) float64 {
 	if decision != plan.Build {
 		return 0
@@ -70,8 +70,8 @@ func (h *history) expect(name string, native sdist.Native, decision plan.Decisio
 	case native.Rust:
 		return 180
 	case native.Any():
-		return 4 + 0.5*float64(min(native.Sources, 400))
+		return 8 + 0.5*float64(min(native.Sources, 400))
 	default:
-		return 2
+		return 6
 	}
 }

@@ -62,9 +62,9 @@ func (p *Pipeline) part(work *Work, id plan.ID) (*Work, error) {
 	return &Work{Plan: part, Lock: work.Lock, builds: builds}, nil
 }
 
-// Key is the content key of a build of the plan, "" for what is not built.
+// Key is the content key of a build of the plan, "" for what is not built, as what the distribution has.
 func (w *Work) Key(id plan.ID) string {
-	if b := w.builds[id]; b != nil {
+	if b := w.builds[id]; b != nil && b.reused == nil {
 		return b.key
 	}
 	return ""

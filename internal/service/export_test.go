@@ -1,9 +1,18 @@
 package service
 
-import "context"
+import (
+	"context"
+
+	"reqpm/internal/plan"
+)
 
 // UseBuilds is what a step does before it takes results of builds.
 func (s *Service) UseBuilds(ctx context.Context, keys ...string) error {
 	_, err := s.useBuilds(ctx, keys...)
 	return err
+}
+
+// Expected are the seconds that a plan's builds should take.
+func (s *Service) Expected(ctx context.Context, target string, p *plan.Plan) (map[plan.ID]float64, error) {
+	return s.expected(ctx, target, p)
 }

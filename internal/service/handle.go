@@ -43,7 +43,8 @@ func (s *Service) handle(ctx context.Context, step store.Step) (engine.Result, e
 		s.Forget(step.Run)
 	}
 	data, jsonErr := json.Marshal(result)
-	return engine.Result{Data: data, Add: add}, errors.Join(err, jsonErr)
+	b, isBuild := result.(Built)
+	return engine.Result{Data: data, Found: isBuild && b.State != "built", Add: add}, errors.Join(err, jsonErr)
 }
 
 // note writes to the project's log what people want to know: how stages went, and which builds failed.

@@ -168,8 +168,11 @@ func (s *Service) bring(ctx context.Context, p *pipeline.Pipeline, keys map[plan
 		if going[key] {
 			continue
 		}
-		if _, err := s.cfg.Blobs.Stat(ctx, buildBlob(key, resultFile)); errors.Is(err, blob.ErrNotFound) {
+		switch _, err := s.cfg.Blobs.Stat(ctx, buildBlob(key, resultFile)); {
+		case errors.Is(err, blob.ErrNotFound):
 			continue
+		case err != nil:
+			return err
 		}
 		if err := p.ImportBuild(ctx, key, func(dir string) error { return s.fill(ctx, key, dir) }); err != nil {
 			return err

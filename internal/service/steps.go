@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -44,13 +46,18 @@ func Chain(targets []string) []store.NewStep {
 }
 
 // behindPlan are the builds of a plan, publishing and the proof.
-func behindPlan(sub Subject, p *plan.Plan) []store.NewStep {
+// Their times are those of builds before, as far as there were any.
+func (s *Service) behindPlan(ctx context.Context, sub Subject, p *plan.Plan) ([]store.NewStep, error) {
+	expected, err := s.expected(ctx, sub.Target, p)
+	if err != nil {
+		return nil, err
+	}
 	var steps []store.NewStep
 	var all []string
 	key := func(id plan.ID) string { return "build " + sub.Target + " " + string(id) }
 	for _, id := range p.Order() {
 		n := p.Node(id)
-		step := store.NewStep{Key: key(id), Kind: store.Build, Target: sub.Target, Package: string(id), Expected: n.Seconds}
+		step := store.NewStep{Key: key(id), Kind: store.Build, Target: sub.Target, Package: string(id), Expected: expected[id]}
 		for _, need := range n.Root {
 			step.Needs = append(step.Needs, key(need))
 		}
@@ -61,7 +68,41 @@ func behindPlan(sub Subject, p *plan.Plan) []store.NewStep {
 	if !sub.Settings.NoProof {
 		steps = append(steps, store.NewStep{Key: "verify " + sub.Target, Kind: store.Verify, Target: sub.Target, Needs: []string{"publish " + sub.Target}, Expected: 10})
 	}
-	return steps
+	return steps, nil
+}
+
+// foundSeconds is about how long a build takes that there is already.
+const foundSeconds = 0.2
+
+// expected are the seconds that each package of a plan should take: what its builds on this target took, by any worker.
+// One that was never built there takes what its sources let guess, and no less than the plan's others do: much
+// of a build's time is its root's.
+func (s *Service) expected(ctx context.Context, target string, p *plan.Plan) (map[plan.ID]float64, error) {
+	names := make([]string, 0, p.Len())
+	for _, id := range p.Order() {
+		names = append(names, p.Node(id).Name)
+	}
+	slices.Sort(names)
+	known, err := s.cfg.Store.BuildTimes(ctx, target, slices.Compact(names))
+	if err != nil {
+		return nil, err
+	}
+	typical := 0.0
+	if usual := slices.Sorted(maps.Values(known)); len(usual) > 0 {
+		typical = usual[len(usual)/2]
+	}
+	seconds := map[plan.ID]float64{}
+	for _, id := range p.Order() {
+		switch n := p.Node(id); {
+		case n.Decision != plan.Build:
+			seconds[id] = foundSeconds
+		case known[n.Name] > 0:
+			seconds[id] = known[n.Name]
+		default:
+			seconds[id] = max(n.Seconds, typical)
+		}
+	}
+	return seconds, nil
 }
 
 // Built is the result of a build step.
@@ -121,7 +162,11 @@ func (s *Service) stage(ctx context.Context, sub Subject, step store.Step, say S
 		if err != nil {
 			return nil, nil, err
 		}
-		return map[string]any{"packages": p.Len(), "plan": planBlob(sub)}, behindPlan(sub, p), s.keepPlan(ctx, sub, p)
+		behind, err := s.behindPlan(ctx, sub, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		return map[string]any{"packages": p.Len(), "plan": planBlob(sub)}, behind, s.keepPlan(ctx, sub, p)
 	case store.Build:
 		return s.build(ctx, sub, step, logs, say, log)
 	case store.Publish:

@@ -186,6 +186,7 @@ type Finish struct {
 	Cause                 string
 	Infrastructure        bool
 	Result                json.RawMessage
+	Found                 bool      // the work had been done before: its time says nothing of the next one's
 	Add                   []NewStep // that its success adds to the run
 }
 
@@ -197,8 +198,7 @@ func (tx *Tx) FinishStep(ctx context.Context, f Finish) (Step, error) {
 		return s, err
 	}
 	if f.State == Succeeded {
-		seconds := max(s.Finished.Sub(s.Started).Seconds(), 0.001) // 0 is unknown, and clocks go back
-		if _, err := tx.exec(ctx, "note a duration", "INSERT INTO durations (kind, package, target, seconds, at) VALUES ($1, $2, $3, $4, $5)", string(s.Kind), packageName(s.Package), s.Target, seconds, millis(s.Finished)); err != nil {
+		if err := tx.noteDuration(ctx, s, f.Found); err != nil {
 			return s, err
 		}
 		// Most add nothing; to look at what their run has would cost more than all the rest.
@@ -209,6 +209,15 @@ func (tx *Tx) FinishStep(ctx context.Context, f Finish) (Step, error) {
 		}
 	}
 	return s, tx.ended(ctx, s)
+}
+
+func (tx *Tx) noteDuration(ctx context.Context, s Step, found bool) error {
+	if found {
+		return nil
+	}
+	seconds := max(s.Finished.Sub(s.Started).Seconds(), 0.001) // 0 is unknown, and clocks go back
+	_, err := tx.exec(ctx, "note a duration", "INSERT INTO durations (kind, package, target, seconds, at) VALUES ($1, $2, $3, $4, $5)", string(s.Kind), packageName(s.Package), s.Target, seconds, millis(s.Finished))
+	return err
 }
 
 // ended is what follows from a step's end.

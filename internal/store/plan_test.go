@@ -33,7 +33,7 @@ func TestQueryPlans(t *testing.T) {
 		"SELECT id FROM runs WHERE project = 3 AND id < 9 ORDER BY id DESC LIMIT 51":                                                                              "runs_project",
 		"SELECT id FROM events WHERE id > 5 ORDER BY id LIMIT 100":                                                                                                "",
 		"SELECT step, COUNT(*) FROM edges WHERE needs IN (1, 2) GROUP BY step":                                                                                    "edges_needs",
-		"SELECT seconds FROM durations WHERE kind = 'build' AND package = 'x' AND target = 'y' ORDER BY id DESC LIMIT 9":                                          "durations_package",
+		"SELECT seconds FROM durations WHERE kind = 'build' AND target = 'y' AND package IN ('x', 'z')":                                                           "durations_package",
 	} {
 		rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -232,13 +233,35 @@ func (q Queries) RunAttempts(ctx context.Context, run int64) ([]Attempt, error) 
 	return many(ctx, q, fmt.Sprintf("read the attempts of run %d", run), scanAttempt, "SELECT "+attemptColumns+" FROM attempts a JOIN steps s ON s.id = a.step WHERE s.run = $1 ORDER BY a.step, a.attempt", run)
 }
 
-// Expected is the median of how long the last nine successful builds (or other steps) of a package, of any
-// version, took on a target, in seconds; 0: none did yet.
-func (q Queries) Expected(ctx context.Context, kind Kind, pkg, target string) (float64, error) {
-	return one(ctx, q, "read durations", value[float64], `SELECT COALESCE(AVG(seconds), 0) FROM (
-		SELECT seconds, ROW_NUMBER() OVER (ORDER BY seconds) AS place, COUNT(*) OVER () AS n FROM (
-			SELECT seconds FROM durations WHERE kind = $1 AND package = $2 AND target = $3 ORDER BY id DESC LIMIT 9) newest) sorted
-		WHERE place IN ((n + 1) / 2, (n + 2) / 2)`, string(kind), packageName(pkg), target)
+// BuildTimes are how long builds of packages take, in seconds: of each the median of the last nine, of any version, on a
+// target. Packages that no build of succeeded there yet are absent.
+func (q Queries) BuildTimes(ctx context.Context, target string, packages []string) (map[string]float64, error) {
+	type duration struct {
+		name    string
+		seconds float64
+	}
+	times := map[string]float64{}
+	for part := range slices.Chunk(packages, most) {
+		set, args := inList([]any{string(Build), target}, part)
+		newest, err := many(ctx, q, "read durations", func(row scanner) (d duration, err error) {
+			err = row.Scan(&d.name, &d.seconds)
+			return d, err
+		}, `SELECT package, seconds FROM (
+			SELECT package, seconds, ROW_NUMBER() OVER (PARTITION BY package ORDER BY id DESC) AS place FROM durations WHERE kind = $1 AND target = $2 AND package IN `+set+`) d
+			WHERE place <= 9 ORDER BY package, seconds`, args...)
+		if err != nil {
+			return nil, err
+		}
+		for len(newest) > 0 {
+			n := 1
+			for n < len(newest) && newest[n].name == newest[0].name {
+				n++
+			}
+			times[newest[0].name] = (newest[(n-1)/2].seconds + newest[n/2].seconds) / 2
+			newest = newest[n:]
+		}
+	}
+	return times, nil
 }
 
 // packageName is the name of NAME==VERSION: durations are of packages, not versions.

@@ -251,11 +251,11 @@ func (q *request) neighbours(d *buildData) error {
 // aboutPackage is what is known of the package beside this build.
 func (q *request) aboutPackage(d *buildData) error {
 	ctx, s := q.ctx(), q.store()
-	usual, err := s.Expected(ctx, store.Build, d.Name, d.Step.Target)
+	usual, err := s.BuildTimes(ctx, d.Step.Target, []string{d.Name})
 	if err != nil {
 		return err
 	}
-	d.Usual = durationOf(usual)
+	d.Usual = durationOf(usual[d.Name])
 	green, err := s.Steps(ctx, store.StepFilter{Project: d.Step.Project, Kinds: []store.Kind{store.Build}, States: []store.StepState{store.Succeeded}, Target: d.Step.Target, Package: d.Name}, store.Page{Limit: 200})
 	if err != nil {
 		return err
