@@ -86,13 +86,10 @@ func (tx *Tx) heads(ctx context.Context, c Claim) ([]Step, error) {
 	if others {
 		avoid = c.WorkerName
 	}
-	// The first query walks from lane to lane in the index of ready steps, however many steps are in each.
-	return many(ctx, tx.Queries, "look for steps that are ready", scanStep, `WITH RECURSIVE filled (lane) AS (
-			SELECT MIN(lane) FROM steps WHERE state = 'ready'
-			UNION ALL SELECT (SELECT MIN(s.lane) FROM steps s WHERE s.state = 'ready' AND s.lane > filled.lane) FROM filled WHERE filled.lane IS NOT NULL),
+	return many(ctx, tx.Queries, "look for steps that are ready", scanStep, "WITH RECURSIVE "+filledLanes(Ready)+`,
 		heads (head) AS (
-			SELECT (SELECT s.id FROM steps s WHERE s.state = 'ready' AND s.lane = filled.lane AND (s.avoid <> $1 OR s.ready < $2 OR s.ready > $3) ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 1)
-			FROM filled WHERE filled.lane IS NOT NULL)
+			SELECT (SELECT s.id FROM steps s WHERE s.state = 'ready' AND s.lane = filled.at AND (s.avoid <> $1 OR s.ready < $2 OR s.ready > $3) ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 1)
+			FROM filled WHERE filled.at IS NOT NULL)
 		SELECT `+stepColumns+` FROM heads JOIN steps ON id = heads.head`, avoid, millis(now().Add(-avoidFor)), millis(now().Add(avoidFor))) // later than now: the clock went back
 }
 

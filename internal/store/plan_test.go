@@ -18,6 +18,8 @@ func TestQueryPlans(t *testing.T) {
 		"SELECT id FROM steps s WHERE s.state = 'ready' AND s.lane = 3 AND (s.avoid <> 'x' OR s.ready < 5) ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 1": "steps_ready",
 		"SELECT MIN(s.lane) FROM steps s WHERE s.state = 'ready' AND s.lane > 3":                                                                                  "steps_ready",
 		"SELECT MIN(lane) FROM steps WHERE state = 'ready'":                                                                                                       "steps_ready",
+		"SELECT id FROM steps s WHERE s.state = 'waiting' AND s.lane = 3 ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 9":                                   "steps_waiting",
+		"SELECT COUNT(*) FROM steps WHERE state = 'waiting'":                                                                                                      "steps_waiting",
 		"SELECT project, target, worker, exclusive FROM steps WHERE state = 'running' AND kind = 'build'":                                                         "steps_kind",
 		"SELECT id FROM steps WHERE state = 'running' AND worker = 3":                                                                                             "steps_running",
 		"SELECT EXISTS (SELECT 1 FROM steps WHERE retry_at > 0 AND (retry_at <= 3 OR retry_at > 9))":                                                              "steps_retry",

@@ -29,6 +29,7 @@ var postgresDialect = &dialect{
 		return db, nil
 	},
 	begin:  "SELECT pg_advisory_xact_lock(" + writeLock + ")",
+	ofEach: "LATERAL (SELECT s.* %s) s",
 	remote: true,
 	away: func(err error) bool {
 		e, ok := errors.AsType[*pgconn.PgError](err)

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -42,6 +43,32 @@ func TestRaise(t *testing.T) {
 		err := s.Write(ctx, func(tx *store.Tx) error { return tx.RaiseStep(ctx, ids["goal"], 1) })
 		if !errors.Is(err, store.ErrConflict) {
 			t.Errorf("a step that runs is raised: %v", err)
+		}
+	})
+}
+
+// The queue is read project by project: whoever has nothing running is next, however long the paths of others are. What is
+// behind what was read is counted.
+func TestQueueFront(t *testing.T) {
+	each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		many, few := project(t, s, "many"), project(t, s, "few")
+		var builds []store.NewStep
+		for i := range 40 {
+			builds = append(builds, build(fmt.Sprint("long", i), float64(1000+i)), build(fmt.Sprint("after", i), 900, fmt.Sprint("long", i)))
+		}
+		run(t, s, many.ID, builds...)
+		run(t, s, few.ID, build("short", 1))
+		q := must[store.Queue](t)(s.Queue(ctx, 10))
+		var ready []string
+		for _, step := range q.Ready {
+			ready = append(ready, step.Key)
+		}
+		if want := []string{"long39", "long38", "long37", "long36", "long35", "short"}; !slices.Equal(ready, want) || len(q.Waiting) != 10 || q.Behind != 81-6-10 {
+			t.Errorf("ready %q, want %q; %d waiting, %d behind them", ready, want, len(q.Waiting), q.Behind)
+		}
+		if q := must[store.Queue](t)(s.Queue(ctx, 200)); len(q.Ready) != 41 || len(q.Waiting) != 40 || len(q.Needs) != 40 || q.Behind != 0 {
+			t.Errorf("all of it are %d and %d, and %d behind them", len(q.Ready), len(q.Waiting), q.Behind)
 		}
 	})
 }

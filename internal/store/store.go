@@ -114,6 +114,8 @@ type dialect struct {
 	begin string
 	// tune refreshes what the planner of queries knows of the tables' sizes; "": the database does so by itself.
 	tune string
+	// ofEach joins steps s by a selection "FROM steps s WHERE …" that may name what it is joined to.
+	ofEach string
 	// remote: the database is another process, which may be silent.
 	remote bool
 	// writable is an error when nothing can be written for now; nil: who answers can be written.

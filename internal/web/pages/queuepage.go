@@ -20,7 +20,7 @@ import (
 // The queue: what runs, what comes next and when, why it waits, and what may run at once.
 
 const (
-	queueLooked = 600 // steps of each state that the order is computed of
+	queueLooked = 300 // steps of each state that the order is computed of
 	queueShown  = 60  // rows, unless all are wanted
 	queueWake   = 5 * time.Second
 )
@@ -328,7 +328,7 @@ func queueSub(d queueData, at time.Time) string {
 	if d.Hidden > 0 {
 		text += fmt.Sprintf(", %s of projects that you do not see", number(int64(d.Hidden)))
 	}
-	if !d.End.IsZero() {
+	if !d.End.IsZero() && d.More == 0 { // else nobody has computed it
 		text += ", all done " + untilText(d.End, at)
 	}
 	return text

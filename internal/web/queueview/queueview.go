@@ -68,13 +68,7 @@ const usual = 30 * time.Second
 // New looks at the queue as it is now. names are those of projects, for reasons.
 func New(q store.Queue, names func(project int64) string, now time.Time) View {
 	s := newSimulation(q, names, now)
-	v := View{Slots: s.slots, Busy: s.load.all}
-	for _, d := range q.Depth {
-		if d.State != store.Running {
-			v.More += d.Count
-		}
-	}
-	v.More -= int64(len(q.Ready) + len(q.Waiting))
+	v := View{Slots: s.slots, Busy: s.load.all, More: q.Behind}
 	for _, step := range q.Running {
 		r := Running{Step: step, Worker: s.names[step.Worker]}
 		if step.Expected > 0 {
