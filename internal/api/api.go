@@ -96,6 +96,7 @@ func New(cfg Config) *API {
 	a.pushHookOperations()
 	a.channelOperations()
 	a.secretOperations()
+	a.specOperations()
 	a.streams()
 	a.withoutNull()
 	a.mux.HandleFunc("GET "+Prefix+"/docs", a.docs())

@@ -54,6 +54,7 @@ type bed struct {
 	store *store.Store
 	auth  *auth.Auth
 	logs  *blob.Logs
+	blobs blob.Store
 }
 
 func newBed(t testing.TB, url string) *bed {
@@ -67,6 +68,7 @@ func newBed(t testing.TB, url string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.blobs = blobs
 	if b.logs, err = blob.OpenLogs(filepath.Join(t.TempDir(), "logs")); err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,12 @@ var routes = map[string]entry{
 	"GET /projects/{id}/secrets":                              {auth.Maintainer, project},
 	"PUT /projects/{id}/secrets/{secret}":                     {auth.Maintainer, project},
 	"DELETE /projects/{id}/secrets/{secret}":                  {auth.Maintainer, project},
+	"GET /projects/{id}/specs":                                {auth.Viewer, project},
+	"POST /projects/{id}/specs":                               {auth.Maintainer, project},
+	"POST /projects/{id}/specs/drop":                          {auth.Maintainer, project},
+	"GET /projects/{id}/specs/{revision}":                     {auth.Viewer, project},
+	"GET /projects/{id}/specs/{revision}/diff":                {auth.Viewer, project},
+	"POST /projects/{id}/specs/{revision}/restore":            {auth.Maintainer, project},
 	"GET /projects/{id}/discover":                             {auth.Builder, project},
 	"POST /discover":                                          {auth.Builder, server},
 	"GET /projects/{id}/channels":                             {auth.Maintainer, project},
@@ -154,12 +160,12 @@ func TestRolesOfEveryOperation(t *testing.T) {
 			continue
 		}
 		left--
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
-			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9").Replace(path)
+			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
 		}
 		if method == http.MethodDelete {
-			at = strings.NewReplacer("{id}", "99999", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
+			at = strings.NewReplacer("{id}", "99999", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
 		}
 		for _, r := range roles {
 			w := b.quick(tokens[r], method, at)

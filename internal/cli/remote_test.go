@@ -48,6 +48,15 @@ const rpmText = "these are the bytes of an RPM, as far as this test goes"
 func (s *script) work(p *parts) map[store.Kind]engine.Handler {
 	ok := func(context.Context, store.Step) (engine.Result, error) { return engine.Result{}, nil }
 	handlers := map[store.Kind]engine.Handler{store.Checkout: ok, store.Analyze: ok, store.Resolve: ok, store.Specs: ok}
+	handlers[store.Specs] = func(ctx context.Context, step store.Step) (engine.Result, error) {
+		text := fmt.Sprintf("Name: python-mid\nVersion: 1.0\nRelease: 1\n# %s\n# written for run %d\n", hostile, step.Run)
+		blobName := fmt.Sprintf("specs/%d/%d/python-mid.spec", step.Project, step.Run)
+		if _, err := p.blobs.Put(ctx, blobName, strings.NewReader(text)); err != nil {
+			return engine.Result{}, err
+		}
+		_, err := p.store.AddSpecRevision(ctx, store.SpecRevision{Project: step.Project, Target: step.Target, Package: "mid==1.0", Blob: blobName, SHA256: fmt.Sprint(step.Run), Message: "written for a run", Author: "reqpm"})
+		return engine.Result{}, err
+	}
 	handlers[store.Plan] = func(_ context.Context, step store.Step) (engine.Result, error) {
 		key := func(name string) string { return "build " + step.Target + " " + name + "==1.0" }
 		var add []store.NewStep

@@ -160,6 +160,54 @@ func (c *Client) DeleteSecret(ctx context.Context, project, name string) error {
 	return c.call(ctx, http.MethodDelete, "/projects/"+url.PathEscape(project)+"/secrets/"+url.PathEscape(name), nil, nil)
 }
 
+// SpecFilter chooses revisions of a project's spec files; an empty field chooses all.
+type SpecFilter struct {
+	Target  string
+	Package string // NAME or NAME==VERSION
+}
+
+// NewSpec is a spec file to be saved.
+type NewSpec struct {
+	api.SpecPlace
+	api.SpecChange
+	Text string `json:"text"`
+}
+
+func specs(project string) string { return "/projects/" + url.PathEscape(project) + "/specs" }
+
+// Specs are the revisions of a project's spec files, the newest first.
+func (c *Client) Specs(ctx context.Context, project string, f SpecFilter) iter.Seq2[api.SpecRevision, error] {
+	return list[api.SpecRevision](ctx, c, specs(project), values("target", f.Target, "package", f.Package))
+}
+
+// Spec is a revision with its text.
+func (c *Client) Spec(ctx context.Context, project string, revision int64) (s api.SpecText, err error) {
+	return s, c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d", specs(project), revision), nil, &s)
+}
+
+// CompareSpec compares a revision with another one, or with what ReqPM wrote last where that is 0.
+func (c *Client) CompareSpec(ctx context.Context, project string, revision, with int64) (d api.SpecDiff, err error) {
+	return d, c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d/diff?with=%d", specs(project), revision, with), nil, &d)
+}
+
+// SaveSpec saves a spec file; with dry it is only looked at, and compared with what ReqPM wrote last.
+func (c *Client) SaveSpec(ctx context.Context, project string, s NewSpec, dry bool) (saved api.SavedSpec, err error) {
+	return saved, c.call(ctx, http.MethodPost, dryRun(specs(project), dry), s, &saved)
+}
+
+// RestoreSpec saves the text of an earlier revision again.
+func (c *Client) RestoreSpec(ctx context.Context, project string, revision int64, change api.SpecChange) (r api.SpecRevision, err error) {
+	return r, c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/restore", specs(project), revision), change, &r)
+}
+
+// DropSpec has builds of a package take what ReqPM writes again.
+func (c *Client) DropSpec(ctx context.Context, project string, place api.SpecPlace, change api.SpecChange) (r api.SpecRevision, err error) {
+	return r, c.call(ctx, http.MethodPost, specs(project)+"/drop", struct {
+		api.SpecPlace
+		api.SpecChange
+	}{place, change}, &r)
+}
+
 // RunFilter chooses runs; an empty field chooses all.
 type RunFilter struct {
 	Project string // id or name

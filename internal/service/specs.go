@@ -175,10 +175,7 @@ func (e SpecEdit) check() error {
 // also is done in the same transaction. ErrSpec, *SpecChangedError; store.ErrConflict where it is the text already.
 func SaveSpec(ctx context.Context, st *store.Store, blobs blob.Store, e SpecEdit, also func(tx *store.Tx, r store.SpecRevision) error) (store.SpecRevision, error) {
 	e.Text = SpecText(e.Text)
-	if err := CheckSpecText(e.Text); err != nil {
-		return store.SpecRevision{}, err
-	}
-	if err := e.check(); err != nil {
+	if err := CheckSpec(ctx, st.Queries, e); err != nil {
 		return store.SpecRevision{}, err
 	}
 	_, file, err := newestSpec(ctx, st.Queries, e)
@@ -192,6 +189,26 @@ func SaveSpec(ctx context.Context, st *store.Store, blobs blob.Store, e SpecEdit
 		return r, fmt.Errorf("keep the spec of %s: %w", e.Package, err)
 	}
 	return addRevision(ctx, st, e, r, also)
+}
+
+// CheckSpec is ErrSpec, or *SpecChangedError, for what SaveSpec would refuse as things are. Nothing in the text is carried out.
+func CheckSpec(ctx context.Context, q store.Queries, e SpecEdit) error {
+	if err := CheckSpecText(e.Text); err != nil {
+		return err
+	}
+	if err := e.check(); err != nil {
+		return err
+	}
+	newest, _, err := newestSpec(ctx, q, e)
+	switch {
+	case err != nil:
+		return err
+	case newest.ID == 0:
+		return fmt.Errorf("%w: no run of the project has written one of %s on %s, so no build would take it", ErrSpec, e.Package, e.Target)
+	case e.Base >= 0 && e.Base != newest.ID:
+		return &SpecChangedError{newest}
+	}
+	return nil
 }
 
 // SpecText is a text as it is kept: forms send it with the line ends of another system.
@@ -209,6 +226,67 @@ func DropSpec(ctx context.Context, st *store.Store, e SpecEdit, also func(tx *st
 		return store.SpecRevision{}, err
 	}
 	return addRevision(ctx, st, e, store.SpecRevision{Project: e.Project, Target: e.Target, Package: e.Package, Kind: store.SpecBack, Message: strings.TrimSpace(e.Message), Author: e.Author}, also)
+}
+
+// RestoreSpec is SaveSpec with the text of an earlier revision, which must be of the same project; it says what e is about. A
+// message of its own is made where e has none. store.ErrNotFound, and blob.ErrNotFound where retention took the text.
+func RestoreSpec(ctx context.Context, st *store.Store, blobs blob.Store, e SpecEdit, revision int64, also func(tx *store.Tx, r store.SpecRevision) error) (store.SpecRevision, error) {
+	old, err := ProjectRevision(ctx, st.Queries, e.Project, revision)
+	if err != nil {
+		return old, err
+	}
+	if old.Kind == store.SpecBack {
+		return old, fmt.Errorf("%w: revision %d has no text, it is where somebody went back to what ReqPM writes", ErrSpec, revision)
+	}
+	e.Target, e.Package = old.Target, old.Package
+	if e.Text, err = ReadRevision(ctx, blobs, old); err != nil {
+		return old, err
+	}
+	if strings.TrimSpace(e.Message) == "" {
+		e.Message = "Restored: " + cut(firstLine(old.Message), 200)
+	}
+	return SaveSpec(ctx, st, blobs, e, also)
+}
+
+// cut is the beginning of a text, in whole characters.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
+}
+
+// ProjectRevision is a revision of a project: store.ErrNotFound where it is another one's.
+func ProjectRevision(ctx context.Context, q store.Queries, project, id int64) (store.SpecRevision, error) {
+	r, err := q.SpecRevision(ctx, id)
+	if err == nil && r.Project != project {
+		return store.SpecRevision{}, fmt.Errorf("revision %d of a spec: %w", id, store.ErrNotFound)
+	}
+	return r, err
+}
+
+// WrittenSpec is what ReqPM wrote last of the spec of a package (NAME==VERSION) on a target; known is false where nothing was, or
+// retention has taken it.
+func WrittenSpec(ctx context.Context, q store.Queries, blobs blob.Store, project int64, target, pkg string) (r store.SpecRevision, text string, known bool, err error) {
+	for cursor := ""; ; {
+		part, err := q.SpecRevisions(ctx, project, target, pkg, store.Page{Limit: 100, Cursor: cursor})
+		if err != nil {
+			return r, "", false, err
+		}
+		for _, r := range part.Items {
+			if r.Kind != store.SpecWritten {
+				continue
+			}
+			text, err := ReadRevision(ctx, blobs, r)
+			if errors.Is(err, blob.ErrNotFound) {
+				return r, "", false, nil
+			}
+			return r, text, err == nil, err
+		}
+		if cursor = part.Next; cursor == "" {
+			return r, "", false, nil
+		}
+	}
 }
 
 func addRevision(ctx context.Context, st *store.Store, e SpecEdit, r store.SpecRevision, also func(tx *store.Tx, r store.SpecRevision) error) (store.SpecRevision, error) {

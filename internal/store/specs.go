@@ -81,3 +81,21 @@ func (q Queries) OwnSpecs(ctx context.Context, project int64, target string) ([]
 	w.add("NOT EXISTS (SELECT 1 FROM spec_revisions newer WHERE newer.project = spec_revisions.project AND newer.target = spec_revisions.target AND newer.package = spec_revisions.package AND newer.kind <> '' AND newer.id > spec_revisions.id)")
 	return many(ctx, q, "read the spec files of people", scanRevision, "SELECT "+revisionColumns+" FROM spec_revisions"+w.String()+" ORDER BY target, package", w.args...)
 }
+
+// SpecsInUse are the revisions that the builds of a project take: the spec files of people (OwnSpecs), and of the others what
+// ReqPM wrote last. On all targets when target is "", of all packages when pkg is "", of every version with a bare name.
+func (q Queries) SpecsInUse(ctx context.Context, project int64, target, pkg string) ([]SpecRevision, error) {
+	const same = "newer.project = s.project AND newer.target = s.target AND newer.package = s.package"
+	const own = "kind = 'own' AND NOT EXISTS (SELECT 1 FROM spec_revisions b WHERE b.project = s.project AND b.target = s.target AND b.package = s.package AND b.kind <> '' AND b.id > "
+	var w where
+	w.add("s.project = ?", project)
+	if target != "" {
+		w.add("s.target = ?", target)
+	}
+	if pkg != "" {
+		w.addPackage("s.package", pkg)
+	}
+	w.add("(s." + own + "s.id) OR s.kind = '' AND NOT EXISTS (SELECT 1 FROM spec_revisions newer WHERE " + same + " AND newer.kind = '' AND newer.id > s.id)" +
+		" AND NOT EXISTS (SELECT 1 FROM spec_revisions newer WHERE " + same + " AND newer." + own + "newer.id)))")
+	return many(ctx, q, "read the spec files in use", scanRevision, "SELECT "+revisionColumns+" FROM spec_revisions s"+w.String()+" ORDER BY s.target, s.package", w.args...)
+}

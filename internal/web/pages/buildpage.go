@@ -18,6 +18,7 @@ import (
 	"reqpm/internal/plan"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
+	"reqpm/internal/textdiff"
 	"reqpm/internal/web/runview"
 )
 
@@ -64,7 +65,7 @@ type buildData struct {
 	Sources  []sourceRow
 	Deps     []depRow
 	RPMs     []rpmRow
-	Diff     []runview.DiffLine
+	Diff     []textdiff.Line
 	DiffWhat string
 	DiffMore bool
 	Now      time.Time

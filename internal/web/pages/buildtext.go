@@ -8,6 +8,7 @@ import (
 
 	"reqpm/internal/logview"
 	"reqpm/internal/store"
+	"reqpm/internal/textdiff"
 	"reqpm/internal/web/runview"
 )
 
@@ -231,6 +232,6 @@ func fileSize(f fileRow) string {
 
 func diffTitle(d buildData) string { return "Against " + d.DiffWhat }
 
-func differs(all []runview.DiffLine) bool {
-	return slices.ContainsFunc(all, func(l runview.DiffLine) bool { return l.Op == '+' || l.Op == '-' })
+func differs(all []textdiff.Line) bool {
+	return slices.ContainsFunc(all, func(l textdiff.Line) bool { return l.Op == '+' || l.Op == '-' })
 }

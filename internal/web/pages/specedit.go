@@ -13,7 +13,7 @@ import (
 	"reqpm/internal/blob"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
-	"reqpm/internal/web/runview"
+	"reqpm/internal/textdiff"
 )
 
 // The editor of a spec file: a text, and what it changes. It works without a script, which adds colours and line numbers.
@@ -27,7 +27,7 @@ type editData struct {
 	Seen                int64  // the newest revision that the text was written with
 	From                string // what it began as
 	Against             string // what Diff compares with; "": nothing yet
-	Diff                []runview.DiffLine
+	Diff                []textdiff.Line
 	Problem             string
 }
 
@@ -59,24 +59,6 @@ func (q *request) editView(d editData) view {
 	v.Watch = store.EventFilter{Project: -1} // it is what somebody is writing
 	v.Body = specEditor(d)
 	return v
-}
-
-// generated is what ReqPM wrote last of what is edited; "" and false where that is not known any more.
-func (q *request) generated(e service.SpecEdit) (string, bool, error) {
-	part, err := q.store().SpecRevisions(q.ctx(), e.Project, e.Target, e.Package, store.Page{Limit: shownRevisions})
-	if err != nil {
-		return "", false, err
-	}
-	for _, r := range part.Items {
-		if r.Kind == store.SpecWritten {
-			text, err := service.ReadRevision(q.ctx(), q.p.cfg.Blobs, r)
-			if errors.Is(err, blob.ErrNotFound) {
-				return "", false, nil
-			}
-			return text, err == nil, err
-		}
-	}
-	return "", false, nil
 }
 
 // answerEdit gives the editor back, with what was written in it: its parts to the script, else the whole page.
@@ -114,7 +96,7 @@ func (p *Pages) previewSpec(q *request) error {
 		return err
 	}
 	d := editOf(e)
-	written, known, err := q.generated(e)
+	_, written, known, err := service.WrittenSpec(q.ctx(), q.store().Queries, q.p.cfg.Blobs, e.Project, e.Target, e.Package)
 	if err != nil {
 		return err
 	}
@@ -124,7 +106,7 @@ func (p *Pages) previewSpec(q *request) error {
 	if d.Against = "what ReqPM wrote last"; !known {
 		d.Against = "nothing: what ReqPM wrote is gone"
 	}
-	d.Diff = runview.DiffTexts(textLines(written), textLines(d.Text), 3)
+	d.Diff = textdiff.Lines(textdiff.Split(written), textdiff.Split(d.Text), 3)
 	return q.answerEdit(http.StatusOK, d)
 }
 
@@ -146,7 +128,7 @@ func (p *Pages) saveSpec(q *request) error {
 			return err
 		}
 		d.Seen, d.Against = changed.Newest.ID, "what "+visibleName(changed.Newest.Author)+" saved meanwhile"
-		d.Diff = runview.DiffTexts(textLines(theirs), textLines(d.Text), 3)
+		d.Diff = textdiff.Lines(textdiff.Split(theirs), textdiff.Split(d.Text), 3)
 		d.Problem = sentence(changed.Error() + ". Nothing of yours is lost: look at what differs, and save again to save over it")
 		return q.answerEdit(http.StatusConflict, d)
 	case errors.Is(err, service.ErrSpec), errors.Is(err, store.ErrConflict):

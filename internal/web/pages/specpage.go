@@ -16,7 +16,7 @@ import (
 	"reqpm/internal/blob"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
-	"reqpm/internal/web/runview"
+	"reqpm/internal/textdiff"
 )
 
 // specPages change the spec files of a package.
@@ -40,7 +40,7 @@ type specData struct {
 	Text      string
 	Gone      bool // retention took its text
 	With      revisionRow
-	Diff      []runview.DiffLine
+	Diff      []textdiff.Line
 	DiffGone  bool
 	Newest    int64 // id of the newest revision of the version that is shown: what a change is based on
 }
@@ -161,16 +161,8 @@ func (q *request) shownSpec(d *specData) error {
 		d.DiffGone = true
 		return nil
 	}
-	d.Diff = runview.DiffTexts(textLines(older), textLines(d.Text), 3)
+	d.Diff = textdiff.Lines(textdiff.Split(older), textdiff.Split(d.Text), 3)
 	return err
-}
-
-// textLines are the lines of a text.
-func textLines(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
 // specEdit is what a form says of a spec.
@@ -220,18 +212,7 @@ func (p *Pages) restoreSpec(q *request) error {
 	if _, err := fmt.Sscan(q.PostFormValue("revision"), &id); err != nil {
 		return &invalid{"", "The form could not be read."}
 	}
-	old, err := q.store().SpecRevision(q.ctx(), id)
-	if err != nil {
-		return err
-	}
-	if old.Project != q.project.ID || old.Target != e.Target || old.Package != e.Package {
-		return fmt.Errorf("revision %d: %w", id, store.ErrNotFound)
-	}
-	if e.Text, err = service.ReadRevision(q.ctx(), q.p.cfg.Blobs, old); err != nil {
-		return err
-	}
-	e.Message = cmp.Or(e.Message, "Restored: "+firstLine(old.Message, 200))
-	if _, err := service.SaveSpec(q.ctx(), q.store(), q.p.cfg.Blobs, e, q.specAudit("spec.restore")); err != nil {
+	if _, err := service.RestoreSpec(q.ctx(), q.store(), q.p.cfg.Blobs, e, id, q.specAudit("spec.restore")); err != nil {
 		return specError(err)
 	}
 	return q.done("Restored. The next run builds with it.", packagePath(q.project.Name, q.PathValue("package"))+"?tab=spec&target="+pathPart(e.Target))
@@ -334,12 +315,4 @@ func macroLength(text string) int {
 		n++
 	}
 	return n
-}
-
-// counts are how many lines a comparison adds and takes out.
-func diffCounts(all []runview.DiffLine) (added, removed int) {
-	for _, l := range all {
-		added, removed = added+boolInt(l.Op == '+'), removed+boolInt(l.Op == '-')
-	}
-	return added, removed
 }
