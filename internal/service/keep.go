@@ -210,7 +210,7 @@ func (s *Service) get(ctx context.Context, name, file string) error {
 // notePublished notes the snapshot, and that the channel points at it.
 func (s *Service) notePublished(ctx context.Context, sub Subject, step store.Step, p Published) error {
 	note := func(tx *store.Tx) error {
-		snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: sub.Target, Path: p.Snapshot, Packages: int64(p.Packages)})
+		snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: sub.Target, Path: p.Snapshot, Packages: int64(p.Packages), Size: p.Size})
 		if err != nil {
 			return err
 		}
@@ -218,4 +218,10 @@ func (s *Service) notePublished(ctx context.Context, sub Subject, step store.Ste
 		return err
 	}
 	return s.patiently(ctx, func() error { return s.cfg.Store.Write(ctx, note) })
+}
+
+func (s *Service) noteProof(ctx context.Context, sub Subject, step store.Step, p Proven) error {
+	return s.patiently(ctx, func() error {
+		return s.cfg.Store.SetProof(ctx, step.Project, sub.Target, p.Snapshot, p.text())
+	})
 }

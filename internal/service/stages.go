@@ -14,6 +14,7 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
+	"reqpm/internal/repo"
 	"reqpm/internal/source"
 )
 
@@ -230,28 +231,38 @@ type Published struct {
 	RepoFile string   `json:"repo_file"`
 	SetName  string   `json:"set_name"`
 	Apt      []string `json:"apt,omitempty"`
-	Packages int      `json:"packages"`
+	Packages int      `json:"packages"` // without source packages
+	Size     int64    `json:"size"`     // bytes of all packages
+}
+
+// Proven is the result of step verify.
+type Proven struct {
+	pipeline.Proof
+	Snapshot string `json:"snapshot"` // as in Published
 }
 
 // Publish makes a snapshot of the set, all of whose builds are done, the current one of its channel.
 func (s *Service) Publish(ctx context.Context, sub Subject, logs string, say Say) (Published, error) {
-	published, x, outcomes, err := s.publish(ctx, sub, logs, say)
+	published, x, _, err := s.publish(ctx, sub, logs, say)
 	if err != nil {
 		return Published{}, err
 	}
 	defer s.sessions.release(x)
-	count := 0
-	for _, o := range outcomes {
-		if o.Runtime {
-			count++
+	p := Published{RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt}
+	for _, rpm := range published.Snapshot.Packages {
+		p.Size += rpm.Size
+		if !rpm.Source() {
+			p.Packages++
 		}
 	}
-	say(fmt.Sprintf("published %d packages", count))
-	snapshot, err := filepath.Rel(filepath.Join(s.cfg.StateDir, "repos"), published.Snapshot.Dir)
-	if err != nil {
-		return Published{}, err
-	}
-	return Published{Snapshot: snapshot, RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt, Packages: count}, nil
+	p.Snapshot, err = s.snapshotPath(published.Snapshot)
+	say(fmt.Sprintf("published %d packages", p.Packages))
+	return p, err
+}
+
+// snapshotPath names a snapshot in the database.
+func (s *Service) snapshotPath(snapshot repo.Snapshot) (string, error) {
+	return filepath.Rel(filepath.Join(s.cfg.StateDir, "repos"), snapshot.Dir)
 }
 
 func (s *Service) publish(ctx context.Context, sub Subject, logs string, say Say) (published pipeline.Published, x *session, outcomes map[plan.ID]*pipeline.Outcome, err error) {
@@ -324,22 +335,31 @@ func (s *Service) buildAnew(ctx context.Context, x *session, logs string, say Sa
 }
 
 // Verify installs the published set into a fresh root. A proof that does not hold is an error.
-func (s *Service) Verify(ctx context.Context, sub Subject, logs string, say Say) (pipeline.Proof, error) {
+func (s *Service) Verify(ctx context.Context, sub Subject, logs string, say Say) (Proven, error) {
 	published, x, outcomes, err := s.publish(ctx, sub, logs, func(string) {}) // the same set is the same snapshot
 	if err != nil {
-		return pipeline.Proof{}, err
+		return Proven{}, err
 	}
 	defer s.sessions.release(x)
 	defer x.events.listen("", say.event)()
+	snapshot, err := s.snapshotPath(published.Snapshot)
+	if err != nil {
+		return Proven{}, err
+	}
 	proof, err := x.pipeline.Verify(ctx, x.work, outcomes, published, logs, sub.Settings.ProofCommand)
+	proven := Proven{Proof: proof, Snapshot: snapshot}
 	switch {
 	case err != nil:
-		return proof, err
+		return proven, err
 	case !proof.OK:
-		return proof, fmt.Errorf("the proof command ended with status %d: %s", proof.Command.Status, proof.Command.Output)
+		return proven, fmt.Errorf("the proof command ended with status %d: %s", proof.Command.Status, proof.Command.Output)
 	}
-	say(fmt.Sprintf("%d packages installed into a fresh root, %d imported", len(proof.Installed), len(proof.Imported)))
-	return proof, nil
+	say(proven.text())
+	return proven, nil
+}
+
+func (p Proven) text() string {
+	return fmt.Sprintf("%d packages installed into a fresh root, %d imported", len(p.Installed), len(p.Imported))
 }
 
 // Forget ends what is held for a run.

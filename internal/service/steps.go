@@ -177,6 +177,9 @@ func (s *Service) stage(ctx context.Context, sub Subject, step store.Step, say S
 		return p, nil, err
 	case store.Verify:
 		proof, err := s.Verify(ctx, sub, logs, say)
+		if err == nil {
+			err = s.noteProof(ctx, sub, step, proof)
+		}
 		return proof, nil, err
 	}
 	return nil, nil, fmt.Errorf("there is no step of kind %q", step.Kind)

@@ -97,9 +97,9 @@ func (q Queries) AddSnapshot(ctx context.Context, s Snapshot) (Snapshot, error) 
 	return s, err
 }
 
-// SetProof notes what the proof of a snapshot said.
-func (q Queries) SetProof(ctx context.Context, snapshot int64, proof string) error {
-	return q.must(ctx, "note a snapshot's proof", "UPDATE snapshots SET proof = $2 WHERE id = $1", snapshot, proof)
+// SetProof notes what the proof of a snapshot said, which is named by its path.
+func (q Queries) SetProof(ctx context.Context, project int64, target, path, proof string) error {
+	return q.must(ctx, "note a snapshot's proof", "UPDATE snapshots SET proof = $4 WHERE project = $1 AND target = $2 AND path = $3", project, target, path, proof)
 }
 
 // Snapshots lists a project's published states; for all targets when target is "".

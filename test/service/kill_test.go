@@ -249,6 +249,9 @@ func (b *bed) checkWhole(project string, id int64, want []string) {
 			b.t.Errorf("%s was published %d times for %s: %+v", project, len(snapshots.Items), target, snapshots.Items)
 			continue
 		}
+		if s := snapshots.Items[0]; s.Proof == "" || s.Size == 0 || s.Packages < int64(len(want)) {
+			b.t.Errorf("%s for %s: a snapshot without size, packages or proof: %+v", project, target, s)
+		}
 		root, err := filepath.EvalSymlinks(filepath.Join(b.dir, "state", "repos"))
 		must(b.t, err)
 		current, err := filepath.EvalSymlinks(filepath.Join(root, project, "stable", target, repo.Current))

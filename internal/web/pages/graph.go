@@ -100,6 +100,9 @@ func runGraph(steps []store.Step, edges []store.Edge, target string, hidden map[
 		node := plan.Node{ID: id, Name: name, Version: version, Decision: plan.Build, Seconds: s.Expected, Root: needs[s.ID]}
 		if runview.StateOf(s) == runview.Reused {
 			node.Decision, node.Seconds = plan.Cached, 0
+			if runview.OfDistribution(s) {
+				node.Decision = plan.Reuse
+			}
 		} else if s.State == store.Succeeded && !s.Started.IsZero() {
 			node.Seconds = s.Finished.Sub(s.Started).Seconds()
 		}

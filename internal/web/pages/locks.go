@@ -25,7 +25,7 @@ type packageRow struct {
 	Build    int64           // that State is of
 	Newer    string          // version of the index; "": none is known
 	HeldBy   string          // why Newer is not taken
-	Artifact string          // sdist, wheel, rpm
+	From     []string        // sdist, wheel, distribution: on one target or another
 }
 
 // versionOn is a version with the targets that have it.
@@ -52,7 +52,7 @@ func (q *request) packageRows(steps []store.Step) ([]packageRow, error) {
 		for _, l := range t.Packages {
 			row := byName[l.Name]
 			if row == nil {
-				row = &packageRow{Name: l.Name, Artifact: l.Artifact.Kind}
+				row = &packageRow{Name: l.Name}
 				byName[l.Name] = row
 				names = append(names, l.Name)
 			}
@@ -101,6 +101,13 @@ func (r *packageRow) add(l lockfile.Package, target string) {
 		r.Versions = append(r.Versions, versionOn{Version: l.Version})
 	}
 	r.Versions[at].Targets = append(r.Versions[at].Targets, target)
+	from := l.Artifact.Kind
+	if l.Decision == lockfile.Reuse {
+		from = "distribution"
+	}
+	if !slices.Contains(r.From, from) {
+		r.From = append(r.From, from)
+	}
 	for _, e := range l.RequiredBy {
 		r.Direct = r.Direct || e.Kind == "toplevel"
 		same := func(have lockfile.Edge) bool {

@@ -33,8 +33,8 @@ func TestPackages(t *testing.T) {
 		if !strings.Contains(html, "transitive") || !strings.Contains(html, `href="`+packagePath(p.Name, "jinja2")+`"`) || !strings.Contains(html, `href="`+packagePath(p.Name, "flask")+`"`) {
 			t.Error("what requires a package is not named, each with its page")
 		}
-		if w := b.ask(viewer, http.MethodGet, packagePath(p.Name, "no-such-thing"), nil); w.Code != http.StatusNotFound {
-			t.Errorf("a package that there is not: %d", w.Code)
+		if w := b.ask(viewer, http.MethodGet, packagePath(p.Name, "no-such-thing"), nil); w.Code != http.StatusNotFound || strings.Contains(w.Body.String(), "data-live=") {
+			t.Errorf("a package that there is not: %d, or its page waits for it to change", w.Code)
 		}
 	})
 

@@ -310,7 +310,7 @@ func (q *request) fail(err error) {
 	case status == http.StatusUnauthorized && q.Method == http.MethodGet:
 		http.Redirect(q.w, q.Request, "/login?next="+url.QueryEscape(q.URL.RequestURI()), http.StatusSeeOther)
 	default:
-		q.whole(status, view{Title: strconv.Itoa(status) + " " + http.StatusText(status), Bare: q.who.In(0) < auth.Viewer, Body: errorPage(status, errorText(status, err))})
+		q.whole(status, view{Title: strconv.Itoa(status) + " " + http.StatusText(status), Still: status == http.StatusNotFound, Bare: q.who.In(0) < auth.Viewer, Body: errorPage(status, errorText(status, err))})
 	}
 }
 

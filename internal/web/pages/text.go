@@ -45,6 +45,14 @@ func number(n int64) string {
 	return text
 }
 
+// comma is what stands between the i-th of n and the next.
+func comma(i, n int) string {
+	if i < n-1 {
+		return ", "
+	}
+	return ""
+}
+
 // plural is "1 run", "2 runs".
 func plural(n int, one string) string {
 	if n == 1 {

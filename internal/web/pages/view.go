@@ -17,6 +17,7 @@ type view struct {
 	State  string // of what the page is about, for title and icon of the browser's tab; "": none
 	Nav    string // the entry of the navigation that the page belongs to: see navigation
 	Crumbs []crumb
+	Still  bool // nothing more is heard of it: what is not there does not change
 	Bare   bool // without navigation: for those who are not let in yet
 	Body   templ.Component
 	// Watch chooses the events after which the page is rendered again where it is open; the zero one is all.

@@ -74,6 +74,11 @@ func StateOf(s store.Step) State {
 	return State(s.State)
 }
 
+// OfDistribution says whether a step found that the distribution has its package.
+func OfDistribution(s store.Step) bool {
+	return s.State == store.Succeeded && outcomeOf(s).State == "distribution"
+}
+
 // Split takes NAME==VERSION apart.
 func Split(pkg string) (name, version string) {
 	name, version, _ = strings.Cut(pkg, "==")
