@@ -43,6 +43,7 @@ type Config struct {
 	Logs     *blob.Logs
 	Projects service.Projects
 	Preview  Preview
+	Plans    *service.PlanPreviews
 	Settings service.SettingsBase
 	Version  string
 	Log      *slog.Logger
@@ -97,6 +98,7 @@ func New(cfg Config) *API {
 	a.channelOperations()
 	a.secretOperations()
 	a.specOperations()
+	a.planOperations()
 	a.streams()
 	a.withoutNull()
 	a.mux.HandleFunc("GET "+Prefix+"/docs", a.docs())

@@ -19,6 +19,7 @@ import (
 	"reqpm/internal/auth"
 	"reqpm/internal/blob"
 	"reqpm/internal/notify"
+	"reqpm/internal/secret"
 	"reqpm/internal/service"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
@@ -89,7 +90,9 @@ func newBed(t testing.TB, url string) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Settings: service.NewSettingsBase(), Version: "test", Events: events})
+	plans := service.NewPlanPreviews(service.New(service.Config{Pipelines: noPipelines{}, Hide: func([]secret.Secret) func(string) string { return func(text string) string { return text } }}))
+	t.Cleanup(plans.Close)
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Plans: plans, Settings: service.NewSettingsBase(), Version: "test", Events: events})
 	return b
 }
 

@@ -66,6 +66,10 @@ var routes = map[string]entry{
 	"POST /projects/{id}/specs/{revision}/restore":            {auth.Maintainer, project},
 	"GET /projects/{id}/discover":                             {auth.Builder, project},
 	"POST /discover":                                          {auth.Builder, server},
+	"POST /plan-previews":                                     {auth.Maintainer, server},
+	"POST /projects/{id}/plan-previews":                       {auth.Maintainer, project},
+	"GET /plan-previews/{preview}":                            {auth.Maintainer, many},
+	"DELETE /plan-previews/{preview}":                         {auth.Maintainer, many},
 	"GET /projects/{id}/channels":                             {auth.Maintainer, project},
 	"GET /channels":                                           {auth.Admin, server},
 	"POST /projects/{id}/channels":                            {auth.Maintainer, project},
@@ -160,12 +164,12 @@ func TestRolesOfEveryOperation(t *testing.T) {
 			continue
 		}
 		left--
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
-			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
+			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
 		}
 		if method == http.MethodDelete {
-			at = strings.NewReplacer("{id}", "99999", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
+			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
 		}
 		for _, r := range roles {
 			w := b.quick(tokens[r], method, at)
@@ -186,7 +190,7 @@ func TestRolesOfEveryOperation(t *testing.T) {
 		switch w := b.quick(stranger, method, at); {
 		case want.scope == project && w.Code != http.StatusNotFound, want.scope == server && want.role > auth.None && w.Code != http.StatusForbidden:
 			t.Errorf("%s %s by somebody of another project: %d %s", method, at, w.Code, w.Body)
-		case want.scope == many && (w.Code != http.StatusOK && method == http.MethodGet || strings.Contains(w.Body.String(), `"name":"app"`) || strings.Contains(w.Body.String(), fmt.Sprintf(`"project":%d,`, mine))):
+		case want.scope == many && (w.Code != http.StatusOK && method == http.MethodGet && !strings.HasSuffix(path, "/{preview}") || strings.Contains(w.Body.String(), `"name":"app"`) || strings.Contains(w.Body.String(), fmt.Sprintf(`"project":%d,`, mine))):
 			t.Errorf("%s %s shows somebody of another project: %d %s", method, at, w.Code, w.Body)
 		}
 	}

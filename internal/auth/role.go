@@ -103,6 +103,11 @@ func (who Identity) String() string {
 	return who.Name
 }
 
+// Key tells whose something is that is kept for a while: of one person, or of one token, whatever it is called.
+func (who Identity) Key() string {
+	return fmt.Sprintf("%s %d %d", who.credential.kind, who.User, who.Token)
+}
+
 // In is the role in a project; project 0 is the server as a whole, where a token of one project has none.
 // Who has None in a project should not learn that it exists.
 func (who Identity) In(project int64) Role {

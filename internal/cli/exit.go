@@ -17,6 +17,7 @@ import (
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
 	"reqpm/internal/reqfile"
+	"reqpm/internal/service"
 	"reqpm/internal/solve"
 	"reqpm/internal/source"
 	"reqpm/internal/target"
@@ -114,8 +115,9 @@ func as[E error](err error) bool {
 func (a *app) printError(err error, code int) {
 	if a.global.json && !as[silent](err) {
 		doc := map[string]any{"event": "error", "message": err.Error(), "exit": code}
-		if conflict, ok := errors.AsType[*solve.Conflict](err); ok {
-			doc["requirements"], doc["changes"] = conflictRequirements(conflict), changesOf(conflict)
+		if as[*solve.Conflict](err) {
+			conflict := service.ConflictOf(err)
+			doc["requirements"], doc["changes"] = conflict.Requirements, conflict.Changes
 		}
 		_ = a.printJSON(doc)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
+	"reqpm/internal/service"
 )
 
 type planOptions struct {
@@ -94,7 +95,7 @@ type planned struct {
 	Target   string        `json:"target"`
 	Python   string        `json:"python"`
 	Plan     *plan.Plan    `json:"plan"` // as it is printed for one target; null: there is none
-	Conflict *conflictJSON `json:"conflict"`
+	Conflict *service.Conflict `json:"conflict"`
 	Error    string        `json:"error,omitempty"` // why there is no plan
 }
 
@@ -107,7 +108,7 @@ func (a *app) printPlans(ctx context.Context, pipelines []*pipeline.Pipeline, an
 		p := planned{Target: answer.Target.Name, Python: answer.Target.Python.Version}
 		if answer.Err == nil {
 			p.Plan = works[i].Plan
-		} else if p.Conflict = conflictOf(answer.Err); p.Conflict == nil {
+		} else if p.Conflict = service.ConflictOf(answer.Err); p.Conflict == nil {
 			p.Error = answer.Err.Error()
 		}
 		list = append(list, p)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"reqpm/internal/pipeline"
+	"reqpm/internal/service"
 )
 
 func (a *app) newResolveCommand() *cobra.Command {
@@ -48,7 +49,7 @@ type resolved struct {
 	Python   string            `json:"python"`
 	Packages []pipeline.Locked `json:"packages"`
 	Warnings []string          `json:"warnings,omitempty"`
-	Conflict *conflictJSON     `json:"conflict"`
+	Conflict *service.Conflict     `json:"conflict"`
 	Error    string            `json:"error,omitempty"` // why there is no answer for this target
 	// Distribution says what was known of the target's distribution; absent where nothing was asked.
 	Distribution *pipeline.DistributionUse `json:"distribution,omitempty"`
@@ -104,7 +105,7 @@ func (a *app) runResolve(ctx context.Context, o projectOptions, where string) er
 func resolvedJSON(answer pipeline.Answer) resolved {
 	r := resolved{Target: answer.Target.Name, Python: answer.Target.Python.Version, Packages: []pipeline.Locked{}}
 	if answer.Err != nil {
-		if r.Conflict = conflictOf(answer.Err); r.Conflict == nil {
+		if r.Conflict = service.ConflictOf(answer.Err); r.Conflict == nil {
 			r.Error = answer.Err.Error()
 		}
 		return r

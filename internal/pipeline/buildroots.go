@@ -159,6 +159,7 @@ func (g *gather) ownFacts(ctx context.Context, b *pkgBuild) error {
 	if b.file.Kind == index.Wheel {
 		return nil // unpacked, not built: it needs nothing
 	}
+	g.p.report(Event{Event: "progress", Stage: "facts", Name: b.name, Version: b.version})
 	var err error
 	if b.record, err = g.p.sdistFacts(ctx, b.file); err != nil {
 		return err

@@ -137,6 +137,7 @@ func (b *tab) create(address string) {
 			b.click(choice.box, "")
 		}
 	}
+	b.preview()
 	b.click("button", "Create and run")
 	b.until("the project's page", "location.pathname === '/projects/shop'", longest)
 }

@@ -45,6 +45,7 @@ type answer struct {
 	Fragments map[string]string `json:"fragments,omitempty"` // HTML by id
 	Toast     string            `json:"toast,omitempty"`
 	To        string            `json:"to,omitempty"` // where to go
+	At        string            `json:"at,omitempty"` // where the page is from now on: its parts are asked for there
 	Error     string            `json:"error,omitempty"`
 	Field     string            `json:"field,omitempty"`
 }
@@ -195,6 +196,7 @@ type feed struct {
 	have    sums
 	wake    <-chan struct{} // of the view: something that is no event of the store
 	filter  store.EventFilter
+	beside  bool
 }
 
 // render loads the page again and gives the fragments that it does not have yet.
@@ -206,7 +208,7 @@ func (f *feed) render() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.wake, f.filter = v.Wake, v.Watch
+	f.wake, f.filter, f.beside = v.Wake, v.Watch, v.Beside
 	all, err := collect(f.q.ctx(), v.page(f.q, 0))
 	if err != nil {
 		return nil, err
@@ -245,7 +247,7 @@ func (p *Pages) stream(q *request, page load, allowed func() error) error {
 	if err != nil {
 		return err
 	}
-	if last, err := p.cfg.Store.LastEvent(ctx); err == nil && last == after && before == after {
+	if last, err := p.cfg.Store.LastEvent(ctx); err == nil && last == after && before == after && !f.beside {
 		changed = nil // nothing has happened since: the page has all that
 	}
 	h := q.w.Header()

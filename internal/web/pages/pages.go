@@ -46,6 +46,8 @@ type Config struct {
 	Notify  *notify.Notifier
 	Vault   *auth.Vault
 	Preview func(ctx context.Context, schedule string) (service.Preview, error)
+	// Plans are previews of plans; nil: none are made.
+	Plans *service.PlanPreviews
 	// SignedWith is the fingerprint of the key that a published repository is signed with; nil, or "": not known.
 	SignedWith func(project, channel, target string) string
 	// Events are those after a number, and then every new one until the context ends.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"reqpm/internal/auth"
+	"reqpm/internal/secret"
 	"reqpm/internal/service"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
@@ -24,6 +25,10 @@ import (
 func (p *Pages) newProjectPages() {
 	p.get("/projects/new", auth.Maintainer, nil, p.newProject)
 	p.post("/projects", auth.Maintainer, nil, p.createProject)
+	p.post("/projects/new/plan", auth.Maintainer, nil, p.previewNew)
+	p.post("/projects/new/plan/cancel", auth.Maintainer, nil, p.cancelPreview)
+	p.post("/projects/{project}/settings/plan", auth.Maintainer, aboutProject, p.previewChanged)
+	p.post("/projects/{project}/settings/plan/cancel", auth.Maintainer, aboutProject, p.cancelPreview)
 	p.get("/projects/{project}/settings", auth.Maintainer, aboutProject, p.projectSettings)
 	p.post("/projects/{project}/settings", auth.Maintainer, aboutProject, p.changeProject)
 	p.post("/projects/{project}/delete", auth.Maintainer, aboutProject, p.deleteProject)
@@ -49,11 +54,14 @@ type projectForm struct {
 	Found   []service.File
 	All     []target.Target
 	Used    bool // the name is taken
+
+	Preview string // id of the plan that was asked for; "": none was
+	Plan    planData
 }
 
 func formOf(values url.Values) projectForm {
 	f := projectForm{Name: strings.TrimSpace(values.Get("name")), GitURL: strings.TrimSpace(values.Get("git_url")), Ref: strings.TrimSpace(values.Get("ref")),
-		Files: values["file"], Targets: values["target"], Sync: values.Get("sync") != "", Extras: strings.TrimSpace(values.Get("extras")), Errors: map[string]string{}}
+		Files: values["file"], Targets: values["target"], Sync: values.Get("sync") != "", Extras: strings.TrimSpace(values.Get("extras")), Preview: values.Get("preview"), Errors: map[string]string{}}
 	if more := strings.TrimSpace(values.Get("path")); more != "" && !slices.Contains(f.Files, more) {
 		f.Files = append(f.Files, more)
 	}
@@ -73,11 +81,23 @@ func nameFor(text string) string {
 
 func (p *Pages) newProject(q *request) (view, error) {
 	f := formOf(q.URL.Query())
-	f.New, f.Action = true, "/projects"
+	f.New, f.Action, f.All = true, "/projects", target.All()
+	v := view{Title: "New project", Nav: "projects", Crumbs: []crumb{{"Projects", "/projects"}, {"New project", ""}}, Watch: store.EventFilter{Project: -1}}
+	return q.formView(v, f), nil
+}
+
+// formView shows the form. The stream of the open page has nothing new but the plan that is made: the Git server is not asked again
+// for it.
+func (q *request) formView(v view, f projectForm) view {
+	f.Plan, v.Wake = q.planOf(f)
+	if q.wants(typeStream) {
+		v.Body, v.Beside = planParts(f), f.Plan.There
+		return v
+	}
 	q.discover(&f)
-	f.All = target.All()
-	v := view{Title: "New project", Nav: "projects", Crumbs: []crumb{{"Projects", "/projects"}, {"New project", ""}}, Watch: store.EventFilter{Project: -1}, Body: projectFormPage(f)}
-	return v, nil
+	f.GitURL = source.Redacted(f.GitURL)
+	v.Body = projectFormPage(f)
+	return v
 }
 
 // discover asks the Git server what there is. What is wrong with an answer is said beside the field.
@@ -92,23 +112,38 @@ func (q *request) discover(f *projectForm) {
 	ctx, cancel := context.WithTimeout(q.ctx(), askTime)
 	defer cancel()
 	began := time.Now()
-	refs, err := q.p.cfg.Projects.Refs(ctx, service.Subject{GitURL: f.GitURL})
+	sub := service.Subject{GitURL: f.GitURL}
+	var err error
+	if q.project.ID != 0 && f.GitURL == q.project.GitURL && q.p.cfg.Vault != nil {
+		sub.Project = q.project.Name
+		if sub.Secrets, err = q.p.cfg.Vault.ProjectSecrets(ctx, q.store().Queries, q.project.ID); err != nil {
+			f.Errors["git_url"] = "The secrets of the project cannot be opened; the server's log says why."
+			q.p.cfg.Log.Error("pages", "project", q.project.Name, "error", err)
+			return
+		}
+	}
+	refs, err := q.p.cfg.Projects.Refs(ctx, sub)
 	if err != nil {
-		f.Errors["git_url"] = reached(ctx, err)
+		f.Errors["git_url"] = reached(ctx, err, sub)
 		return
 	}
 	f.Refs, f.Reached = refs, time.Since(began)
-	if f.Commit, f.Found, err = q.p.cfg.Projects.Files(ctx, service.Subject{GitURL: f.GitURL, Ref: cmp.Or(f.Ref, "HEAD")}); err != nil {
-		f.Errors["ref"] = reached(ctx, err)
+	sub.Ref = cmp.Or(f.Ref, "HEAD")
+	if f.Commit, f.Found, err = q.p.cfg.Projects.Files(ctx, sub); err != nil {
+		f.Errors["ref"] = reached(ctx, err, sub)
 	}
 }
 
 // reached is why a server gave no answer, in one sentence.
-func reached(ctx context.Context, err error) string {
+func reached(ctx context.Context, err error, sub service.Subject) string {
 	if ctx.Err() != nil {
 		return "The server did not answer in time."
 	}
-	return sentence(firstLine(err.Error(), 300))
+	text := err.Error()
+	if len(sub.Secrets) > 0 {
+		text = auth.NewRedactor(secret.Values(sub.Secrets)...).String(text)
+	}
+	return sentence(firstLine(text, 300))
 }
 
 func (q *request) checkName(f *projectForm) {
@@ -140,15 +175,23 @@ func (f projectForm) settings(have service.Settings) service.Settings {
 
 // check is an invalid for what no run could begin with.
 func (q *request) check(f projectForm, settings service.Settings) error {
+	if f.GitURL == "" {
+		return &invalid{"git_url", "Paste the address of a Git repository."}
+	}
+	q.checkName(&f)
+	if text := f.Errors["name"]; text != "" {
+		return &invalid{"name", text}
+	}
+	return q.checkPlan(f, settings)
+}
+
+// checkPlan is check for what a plan is made of.
+func (q *request) checkPlan(f projectForm, settings service.Settings) error {
 	switch {
 	case f.GitURL == "":
 		return &invalid{"git_url", "Paste the address of a Git repository."}
 	case len(f.Targets) == 0:
 		return &invalid{"target", "Choose at least one target."}
-	}
-	q.checkName(&f)
-	if text := f.Errors["name"]; text != "" {
-		return &invalid{"name", text}
 	}
 	sub := service.Subject{Project: f.Name, GitURL: f.GitURL, Ref: f.Ref, Files: f.Files, Settings: settings}
 	if err := q.p.cfg.Projects.Check(q.ctx(), sub, f.Targets); err != nil {
@@ -210,14 +253,11 @@ func (p *Pages) projectSettings(q *request) (view, error) {
 	} else if f.GitURL == source.Redacted(q.project.GitURL) {
 		f.GitURL = q.project.GitURL
 	}
-	f.Name, f.Action = q.project.Name, projectPath(q.project.Name)+"/settings"
-	q.discover(&f)
-	f.GitURL, f.All = source.Redacted(f.GitURL), target.All()
+	f.Name, f.Action, f.All = q.project.Name, projectPath(q.project.Name)+"/settings", target.All()
 	v := q.projectView("Settings of "+q.project.Name, "settings", projectData{})
 	v.Crumbs = append(v.Crumbs, crumb{Text: "Settings"})
 	v.Watch = store.EventFilter{Project: -1} // it is what somebody is writing
-	v.Body = projectFormPage(f)
-	return v, nil
+	return q.formView(v, f), nil
 }
 
 func (p *Pages) changeProject(q *request) error {

@@ -145,7 +145,22 @@ func readyText(f projectForm) string {
 	return fmt.Sprintf("%s in %s at %s", plural(lines, "requirement"), plural(files, "file"), short(f.Commit))
 }
 
-// aside says whether a target stands behind the others: it is of an architecture that few build for, and not chosen.
-func (f projectForm) aside(t target.Target) bool {
-	return t.Arch != "x86_64" && !slices.Contains(f.Targets, t.Name)
+// Where a target stands in the form: the releases with their usual Python first, then their other Pythons, then what few build for.
+// What is chosen stands first, wherever it is of.
+const (
+	targetsUsual = iota
+	targetsPython
+	targetsArch
+)
+
+func (f projectForm) place(t target.Target) int {
+	switch {
+	case slices.Contains(f.Targets, t.Name):
+		return targetsUsual
+	case t.Arch != "x86_64":
+		return targetsArch
+	case strings.Contains(t.Name, "-py"):
+		return targetsPython
+	}
+	return targetsUsual
 }

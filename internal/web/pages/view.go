@@ -24,6 +24,8 @@ type view struct {
 	Watch store.EventFilter
 	// Wake is one more reason to render it again, once; nil: none.
 	Wake <-chan struct{}
+	// Beside: it shows what no event tells, so that its stream begins with all of it.
+	Beside bool
 	// After is the last event that the page may have.
 	After int64
 }

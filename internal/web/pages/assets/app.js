@@ -181,6 +181,7 @@
       const a = await r.json();
       if (a.fragments) apply(a.fragments);
       if (a.error) { if (!complain(form, a.field, a.error)) toast(a.error, true); }
+      else if (a.at) await goOn(form, new URL(a.at, location.href));
       else if (a.to) location.href = a.to;
       else if (a.toast) toast(a.toast);
     } catch (e) { toast('The server did not answer. Nothing may have happened; look before trying again.', true); }
@@ -196,12 +197,16 @@
     return true;
   }
   let asked = null, soon = 0;
-  async function refresh(form) {
-    if (asked) asked.abort();
-    const mine = asked = new AbortController();
+  function refresh(form) {
     const url = new URL(form.dataset.refresh, location.href), data = new URLSearchParams();
     for (const [k, v] of new FormData(form)) if (v !== '') data.append(k, v);
     url.search = data;
+    return goOn(form, url);
+  }
+  // The page goes on at another address of its own: its parts are asked for there, and its stream is the one of there.
+  async function goOn(form, url) {
+    if (asked) asked.abort();
+    const mine = asked = new AbortController();
     form.setAttribute('aria-busy', 'true');
     try {
       const r = await fetch(url, { headers: { Accept: PARTS }, signal: mine.signal });
