@@ -284,6 +284,7 @@ func (r *run) attempt(ctx context.Context, b *pkgBuild, rpms []string) (*Built, 
 		if !ok || try > 1 {
 			return built, err
 		}
+		r.p.report(Event{Event: "note", Stage: "build", Name: b.name, Version: b.version, Message: fmt.Sprintf("%s is built once more: %v", b.id, flip)})
 		if err := r.p.learnArch(ctx, b, flip); err != nil {
 			return nil, err
 		}

@@ -192,7 +192,7 @@ func (l *openLog) facts(times map[builder.Phase]float64) (logFacts, error) {
 	sections := l.Sections()
 	tries := 0
 	for i, s := range sections {
-		if i == 0 || s.Try != sections[i-1].Try {
+		if s.Try != "" && (i == 0 || s.Try != sections[i-1].Try) {
 			tries++
 		}
 	}
@@ -211,10 +211,10 @@ func (l *openLog) facts(times map[builder.Phase]float64) (logFacts, error) {
 		if len(sections) == 1 {
 			x.Open = true
 		}
-		if s.Try != "" && tries > 2 {
+		if s.Try != "" && tries > 1 {
 			x.Note = strings.Replace(s.Try, "-", " ", 1) + " · " + x.Note
 		}
-		if t := times[s.Phase]; t > 0 && tries <= 2 {
+		if t := times[s.Phase]; t > 0 && tries <= 1 {
 			x.Time = clock(durationOf(t))
 		}
 		f.Sections = append(f.Sections, x)
