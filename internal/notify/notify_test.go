@@ -1,13 +1,11 @@
 package notify
 
 import (
-	"bufio"
 	"context"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -305,75 +303,6 @@ func TestAddressesInside(t *testing.T) {
 	}
 	if n := try(server.URL + "/moved"); n.State != store.NotifyFailed || !strings.Contains(n.Status, "redirections are not followed") || len(got.all) != 3 {
 		t.Errorf("redirected: %+v, %d requests", n, len(got.all))
-	}
-}
-
-// A small SMTP server without TLS.
-func smtpServer(t *testing.T, mails chan<- string) (host string, port int) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			in := bufio.NewScanner(c)
-			fmt.Fprint(c, "220 mail.example.org\r\n")
-			for in.Scan() {
-				switch word, _, _ := strings.Cut(strings.ToUpper(in.Text()), " "); {
-				case word == "EHLO":
-					fmt.Fprint(c, "250 mail.example.org\r\n")
-				case strings.Contains(in.Text(), "nobody@"):
-					fmt.Fprint(c, "550 no such person\r\n")
-				case word == "DATA":
-					fmt.Fprint(c, "354 go on\r\n")
-					text := ""
-					for in.Scan() && in.Text() != "." {
-						text += in.Text() + "\n"
-					}
-					mails <- text
-					fmt.Fprint(c, "250 taken\r\n")
-				case word == "QUIT":
-					fmt.Fprint(c, "221 bye\r\n")
-				default:
-					fmt.Fprint(c, "250 well\r\n")
-				}
-			}
-			c.Close()
-		}
-	}()
-	address := l.Addr().(*net.TCPAddr)
-	return address.IP.String(), address.Port
-}
-
-func TestEmail(t *testing.T) {
-	mails := make(chan string, 9)
-	host, port := smtpServer(t, mails)
-	b := newBed(t, filepath.Join(t.TempDir(), "reqpm.db"), nil)
-	b.allowLoopback()
-	s := ChannelSettings{Host: host, Port: port, Security: "none", From: "ReqPM <reqpm@example.org>", To: []string{"Ada <ada@example.org>"}}
-	b.channel(store.Channel{Name: "mail", Kind: Email, Events: []string{Failed}}, s)
-	b.end(store.Failed)
-	if rows := b.settled(); rows[0].State != store.NotifySent {
-		t.Fatalf("%+v", rows)
-	}
-	text := <-mails
-	for _, want := range []string{"Subject: [ReqPM] app: run 1 failed\n", `To: "Ada" <ada@example.org>`, "Message-ID: <reqpm-1-0@example.org>", "x=3D=3D1 (el9): it does not compile"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("%s is not in\n%s", want, text)
-		}
-	}
-	s.To = []string{"nobody@example.org"}
-	if n, err := b.n.Test(t.Context(), b.channel(store.Channel{Name: "nobody", Kind: Email, Events: []string{Failed}}, s)); err != nil || n.State != store.NotifyFailed || !strings.Contains(n.Status, "550") {
-		t.Errorf("%+v %v", n, err)
-	}
-	s.Security = "starttls"
-	if n, err := b.n.Test(t.Context(), b.channel(store.Channel{Name: "tls", Kind: Email, Events: []string{Failed}}, s)); err != nil || !strings.Contains(n.Status, "no STARTTLS") {
-		t.Errorf("%+v %v", n, err)
 	}
 }
 

@@ -12,12 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/mail"
 	"net/netip"
-	"net/smtp"
-	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -149,86 +145,4 @@ func (n *Notifier) http(ctx context.Context, method, address string, header http
 		return status, answer, err
 	}
 	return status, answer, permanent{errors.New(status)}
-}
-
-// mail sends a message by SMTP.
-func (n *Notifier) mail(ctx context.Context, s ChannelSettings, m Message, id string, allowed []netip.Prefix) (status, answer string, err error) {
-	from, err := mail.ParseAddress(s.From)
-	if err != nil {
-		return "", "", permanent{err}
-	}
-	var to []*mail.Address
-	for _, address := range s.To {
-		t, err := mail.ParseAddress(address)
-		if err != nil {
-			return "", "", permanent{err}
-		}
-		to = append(to, t)
-	}
-	conn, err := netguard.Dialer(allowed, s.Security == "none", n.cfg.Timeout).DialContext(ctx, "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
-	if err != nil {
-		return "", "", err
-	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
-	defer stop()
-	conf := &tls.Config{ServerName: s.Host, RootCAs: n.cfg.Roots, MinVersion: tls.VersionTLS12}
-	if s.Security == "tls" {
-		conn = tls.Client(conn, conf)
-	}
-	if err := deliver(conn, conf, s, from, to, m.mail(from, to, id, time.Now())); err != nil {
-		if said, ok := errors.AsType[*textproto.Error](err); ok {
-			status = "SMTP " + strconv.Itoa(said.Code)
-			answer = line(said.Msg)
-			if said.Code >= 500 {
-				return status, answer, permanent{err}
-			}
-		}
-		return status, answer, err
-	}
-	return "SMTP 250", "", nil
-}
-
-func deliver(conn net.Conn, conf *tls.Config, s ChannelSettings, from *mail.Address, to []*mail.Address, text []byte) error {
-	c, err := smtp.NewClient(conn, s.Host)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
-	if s.Security == "starttls" {
-		if ok, _ := c.Extension("STARTTLS"); !ok {
-			return permanent{errors.New("the server has no STARTTLS; nothing is sent without TLS")}
-		}
-		if err := c.StartTLS(conf); err != nil {
-			return err
-		}
-	}
-	if s.Username != "" {
-		if err := c.Auth(smtp.PlainAuth("", s.Username, s.Password, s.Host)); err != nil {
-			return err
-		}
-	}
-	if err := c.Mail(from.Address); err != nil {
-		return err
-	}
-	for _, t := range to {
-		if err := c.Rcpt(t.Address); err != nil {
-			return err
-		}
-	}
-	w, err := c.Data()
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(text); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	_ = c.Quit() // it has the message
-	return nil
 }
