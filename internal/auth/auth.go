@@ -59,9 +59,10 @@ type Auth struct {
 	byName    *limiter
 	log       *slog.Logger
 	untouched atomic.Int64 // when the last use of a token could not be noted, in Unix seconds
+	touching  atomic.Bool  // the last use of a token is being noted
 }
 
-// New makes an Auth. It has no goroutines and needs no end. ErrInvalid: an origin is not one.
+// New makes an Auth. It needs no end: its goroutines last as long as one statement. ErrInvalid: an origin is not one.
 func New(cfg Config) (*Auth, error) {
 	a := &Auth{
 		store: cfg.Store, secure: cfg.Secure, proxies: cfg.Proxies, origins: http.NewCrossOriginProtection(), log: cfg.Log,

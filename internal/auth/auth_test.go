@@ -376,6 +376,9 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s, %v", who, err)
 		}
 		list, err := f.Tokens(ctx, who)
+		for begin := time.Now(); err == nil && list[0].LastUsed.IsZero() && time.Since(begin) < 10*time.Second; { // it is noted beside
+			list, err = f.Tokens(ctx, who)
+		}
 		f.must(err)
 		if len(list) != 1 || list[0].Hash != "" || time.Since(list[0].LastUsed) > time.Minute {
 			t.Errorf("%+v", list)

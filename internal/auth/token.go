@@ -185,12 +185,25 @@ func (a *Auth) tokenIdentity(ctx context.Context, hash string) (Identity, error)
 	who.Token, who.tokenName = t.ID, t.Name
 	who.ceiling, who.only = stored(t.Role), t.Project
 	who.credential = credential{kind: "token", hash: t.Hash, expires: t.Expires}
-	// The store keeps minutes: most requests write nothing. And none waits for a database that nobody can write.
+	// The store keeps minutes: most requests write nothing.
 	if time.Since(t.LastUsed) > time.Minute && time.Since(time.Unix(a.untouched.Load(), 0)).Abs() > time.Minute {
-		if err := a.store.TouchToken(ctx, t.ID); err != nil {
-			a.untouched.Store(time.Now().Unix())
-			a.log.WarnContext(ctx, "a token's last use was not noted", "token", t.ID, "error", err)
-		}
+		a.touch(ctx, t.ID)
 	}
 	return who, nil
+}
+
+// touch notes that a token was used. Nobody waits for that: a reader must not notice that the database cannot be written. One is
+// noted at a time; the next request with another token tries again.
+func (a *Auth) touch(ctx context.Context, token int64) {
+	if !a.touching.CompareAndSwap(false, true) {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		defer a.touching.Store(false)
+		if err := a.store.TouchToken(ctx, token); err != nil {
+			a.untouched.Store(time.Now().Unix())
+			a.log.WarnContext(ctx, "a token's last use was not noted", "token", token, "error", err)
+		}
+	}()
 }

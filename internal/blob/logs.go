@@ -161,7 +161,9 @@ func (w *LogWriter) Close() error {
 	err := pack(w.logs.root, w.name, w.f)
 	err = errors.Join(err, w.f.Close())
 	if err == nil && w.logs.shelf != nil {
-		err = w.logs.shelf.take(w.logs.root, w.name)
+		if err = w.logs.shelf.take(w.logs.root, w.name); err != nil {
+			w.logs.shelf.leave()
+		}
 	}
 	w.logs.mu.Lock()
 	delete(w.logs.live, w.name)

@@ -44,8 +44,9 @@ const (
 	// beatEvery is how often a writer without anything to say gives a sign of life, and deadAfter how long readers
 	// wait for one, by their own clocks. forgottenAfter is when a log is dead by the store's clock: clocks differ by less.
 	beatEvery, deadAfter, forgottenAfter = 15 * time.Second, time.Minute, time.Hour
-	// sweepEvery is how often logs are looked for that could not be put into the store.
-	sweepEvery = 5 * time.Minute
+	// sweepEvery is how often logs are looked for that could not be put into the store, and sweepAgain how often when there
+	// was one.
+	sweepEvery, sweepAgain = 5 * time.Minute, 5 * time.Second
 	// closing is how long closing a log may wait for the store. The sweep tries again.
 	closing = 30 * time.Second
 )
@@ -59,6 +60,8 @@ type shelf struct {
 
 	mu    sync.Mutex
 	tails map[string]*tail // of running logs that are read here and written elsewhere
+
+	left chan struct{} // a log could not be put into the store just now
 }
 
 // OpenStoreLogs opens the logs in a store, which nothing else should use. What is being written is in the directory dir
@@ -71,18 +74,28 @@ func OpenStoreLogs(store Store, dir string) (*Logs, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shelf{store: store, tails: map[string]*tail{}}
+	s := &shelf{store: store, tails: map[string]*tail{}, left: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	l.shelf = s
 	s.swept.Go(func() {
-		tick := time.NewTicker(sweepEvery)
-		defer tick.Stop()
 		for {
-			l.sweep(s.ctx)
+			wait := sweepEvery
+			if !l.sweep(s.ctx) {
+				wait = sweepAgain
+			}
+			timer := time.NewTimer(wait)
 			select {
 			case <-s.ctx.Done():
+				timer.Stop()
 				return
-			case <-tick.C:
+			case <-timer.C:
+			case <-s.left:
+				timer.Reset(sweepAgain)
+				select {
+				case <-s.ctx.Done():
+				case <-timer.C:
+				}
+				timer.Stop()
 			}
 		}
 	})
@@ -94,19 +107,30 @@ func (s *shelf) close() {
 	s.swept.Wait()
 }
 
-// sweep puts what nobody writes any more into the store. What fails is tried again the next time.
-func (l *Logs) sweep(ctx context.Context) {
+// sweep puts what nobody writes any more into the store. What fails is tried again the next time; false: something did.
+func (l *Logs) sweep(ctx context.Context) bool {
+	all := true
 	for info, err := range listFiles(ctx, l.root, "") {
 		if err != nil {
-			return
+			return false
 		}
 		name := strings.TrimSuffix(info.Name, packedSuffix)
 		l.mu.Lock()
 		_, live := l.live[name]
 		l.mu.Unlock()
 		if !live {
-			_ = l.Finish(name)
+			err := l.Finish(name)
+			all = all && (err == nil || !errors.Is(err, ErrUnavailable))
 		}
+	}
+	return all
+}
+
+// leave has the sweep look soon for a log that could not be put into the store.
+func (s *shelf) leave() {
+	select {
+	case s.left <- struct{}{}:
+	default: // it is going to
 	}
 }
 

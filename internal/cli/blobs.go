@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -14,7 +16,7 @@ import (
 )
 
 // openBlobs opens the blobs and the logs: in the state directory, or where --blobs says.
-func (p *parts) openBlobs(ctx context.Context, address string) (err error) {
+func (p *parts) openBlobs(ctx context.Context, address string, log *slog.Logger) (err error) {
 	logs := filepath.Join(p.state, "logs")
 	switch {
 	case address == "":
@@ -41,9 +43,21 @@ func (p *parts) openBlobs(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.blobs = all.Below("blobs")
-	p.logs, err = blob.OpenStoreLogs(all.Below("logs"), logs)
+	p.bucket = blob.NewWatch(all.Below("watch"), log)
+	p.blobs = p.bucket.Guard(all.Below("blobs"))
+	p.logs, err = blob.OpenStoreLogs(p.bucket.Guard(all.Below("logs")), logs)
 	return err
+}
+
+// works is an error while the database or the bucket does not answer.
+func (p *parts) works(ctx context.Context) error {
+	if err := p.store.Ping(ctx); err != nil || p.bucket == nil {
+		return err
+	}
+	if err := p.bucket.Problem(); err != nil {
+		return fmt.Errorf("the bucket of artifacts and logs: %w", err)
+	}
+	return nil
 }
 
 // handlers are what this process does. Where the blobs are in a bucket processes share no directory, and

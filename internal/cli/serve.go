@@ -83,6 +83,7 @@ type parts struct {
 	store   *store.Store
 	blobs   blob.Store
 	logs    *blob.Logs
+	bucket  *blob.Watch // nil: blobs and logs are folders
 	service *service.Service
 	vault   *auth.Vault
 	notify  *notify.Notifier
@@ -98,6 +99,9 @@ func (p *parts) close() error {
 	}
 	if p.logs != nil {
 		err = errors.Join(err, p.logs.Close())
+	}
+	if p.bucket != nil {
+		p.bucket.Close()
 	}
 	if p.store != nil {
 		err = errors.Join(err, p.store.Close())
@@ -132,7 +136,7 @@ func (a *app) openParts(ctx context.Context, o serviceOptions, server bool, log 
 	if p.store, err = store.Open(ctx, store.Config{URL: url, Server: server, Log: log}); err != nil {
 		return p, err
 	}
-	if err = p.openBlobs(ctx, o.blobs); err != nil {
+	if err = p.openBlobs(ctx, o.blobs, log); err != nil {
 		return p, err
 	}
 	if p.vault, err = auth.OpenVault(p.state); err != nil {
@@ -282,7 +286,7 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 	})
 	if slices.Contains(o.roles, roleWeb) {
 		err = a.listen(ctx, o, p, e, stopping, log)
-	} else if err = a.sayStarted(listening{Event: "started"}); err == nil {
+	} else if err = a.sayStarted(log, listening{Event: "started"}); err == nil {
 		<-ctx.Done()
 	}
 	stop()
@@ -297,8 +301,9 @@ type listening struct {
 	AdminLink string `json:"admin_link,omitempty"`
 }
 
-// sayStarted tells whoever started this process.
-func (a *app) sayStarted(line listening) error {
+// sayStarted tells whoever started this process, and the log without the link.
+func (a *app) sayStarted(log *slog.Logger, line listening) error {
+	log.Info(line.Event, "pid", os.Getpid(), "address", line.URL, "version", a.version)
 	err := a.printJSON(line)
 	notifySystemd("READY=1")
 	return err
@@ -331,7 +336,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Settings: p.base, Version: a.version, Log: log, Health: o.health,
 		Notify: p.notify, Vault: p.vault, Preview: p.service.Preview, Plans: plans, SignedWith: p.signedWith, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
-		Ready: stopping.ready(p.store.Ping), Metrics: web.Metrics(p.store)})
+		Ready: stopping.ready(p.works), Metrics: web.Metrics(p.store)})
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -359,7 +364,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	} else if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if err := a.sayStarted(line); err != nil {
+	if err := a.sayStarted(log, line); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	if !strings.HasPrefix(scheme, "https") {

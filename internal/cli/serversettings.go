@@ -98,6 +98,11 @@ func (p *parts) health() func() (int64, string) {
 				problem = fmt.Sprintf("only %s are free in %s of the state directory, and %s must be (setting min_free)", bytesText(here), folder, bytesText(least))
 			}
 		}
+		if p.bucket != nil && problem == "" {
+			if err := p.bucket.Problem(); err != nil {
+				problem = "the bucket: " + err.Error()
+			}
+		}
 		return free, strings.Replace(problem, " in . of ", " in ", 1)
 	}
 }

@@ -48,7 +48,7 @@ func (a *app) runWorker(ctx context.Context, o serviceOptions) error {
 	stopping := &stopper{}
 	ctx, done := stopping.work(ctx, o.stop, e, log)
 	defer done()
-	if err := a.sayStarted(listening{Event: "started"}); err != nil {
+	if err := a.sayStarted(log, listening{Event: "started"}); err != nil {
 		return err
 	}
 	return e.Run(ctx)

@@ -96,15 +96,20 @@ func (s *Service) keepBuilt(ctx context.Context, step store.Step, built *pipelin
 	return err
 }
 
-// patiently does something with the database until it answers, or ctx ends: which it does when the step is another's.
+// bucketPatience is how long a finished build waits for a bucket. After that its step fails for the infrastructure's sake: the
+// bucket may be one that will never take it.
+const bucketPatience = 15 * time.Minute
+
+// patiently does something with the database, or a bucket, until it answers, or ctx ends: which it does when the step is
+// another's.
 func (s *Service) patiently(ctx context.Context, do func() error) error {
-	wait := 100 * time.Millisecond
+	wait, begun := 100*time.Millisecond, time.Now()
 	for {
 		err := do()
-		if !errors.Is(err, store.ErrUnavailable) {
+		if !errors.Is(err, store.ErrUnavailable) && (!errors.Is(err, blob.ErrUnavailable) || time.Since(begun) > bucketPatience) {
 			return err
 		}
-		s.cfg.Log.Warn("the database does not answer as it should; trying again", "error", err)
+		s.cfg.Log.Warn("what was made cannot be kept yet; trying again", "error", err)
 		select {
 		case <-ctx.Done():
 			return errors.Join(context.Cause(ctx), err)
@@ -123,10 +128,14 @@ func (s *Service) putBuilt(ctx context.Context, built *pipeline.Built, note func
 	for _, file := range files {
 		base := filepath.Base(file)
 		name := buildBlob(built.Key, base)
-		info, err := s.cfg.Blobs.Stat(ctx, name)
-		if errors.Is(err, blob.ErrNotFound) {
-			info, err = s.putFile(ctx, name, file)
-		}
+		var info blob.Info
+		err := s.patiently(ctx, func() (err error) {
+			info, err = s.cfg.Blobs.Stat(ctx, name)
+			if errors.Is(err, blob.ErrNotFound) {
+				info, err = s.putFile(ctx, name, file)
+			}
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("keep %s: %w", base, err)
 		}

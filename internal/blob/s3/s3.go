@@ -106,7 +106,7 @@ func Open(ctx context.Context, p Place) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the blob store %s: %w", p.shown(), err)
 	}
-	transport.ResponseHeaderTimeout = time.Minute
+	transport.DialContext = quietDialer(transport.DialContext)
 	chain := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}})
 	if value, err := chain.GetWithContext(&credentials.CredContext{Client: http.DefaultClient}); err != nil || value.AccessKeyID == "" {
 		return nil, fmt.Errorf("open the blob store %s: no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write them to ~/.aws/credentials (AWS_PROFILE names a part of it)", p.shown())
