@@ -23,11 +23,14 @@ CACHE=${REQPM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reqpm-setup}
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf 'reqpm.sh: %s\n' "$*" >&2; exit 4; }
 
+# need_root finds out how to become root. A user namespace is not enough: a build root has files of several users, and overlay
+# mounts with marks that only the machine's own root may make.
 SUDO=""
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || die "building mounts file systems and needs root; become root, or install sudo"
+need_root() {
+  [ "$(id -u)" -ne 0 ] || return 0
+  command -v sudo >/dev/null || die "this needs root, for builds mount their roots and packages are installed, and there is no sudo here: run it as root, or install sudo"
   SUDO=sudo
-fi
+}
 
 # install PROGRAM-LIST: names of Debian packages; those that are there are left alone.
 install_packages() {
@@ -389,6 +392,9 @@ usage() {
   sed -n '2,12s/^# \{0,1\}//p' "$0"
 }
 
+case ${1:-help} in
+  demo | test | start | stop | restart | status | logs) need_root ;;
+esac
 case ${1:-help} in
   demo) shift; demo "$@" ;;
   test) shift; run_tests "$@" ;;
