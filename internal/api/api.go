@@ -87,6 +87,7 @@ func New(cfg Config) *API {
 	a.fixOperations()
 	a.bulkOperations()
 	a.searchOperations()
+	a.findOperations()
 	a.loginOperations()
 	a.peopleOperations()
 	a.userOperations()

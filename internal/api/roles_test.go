@@ -112,6 +112,7 @@ var routes = map[string]entry{
 	"GET /artifacts/{id}":         {auth.Viewer, project},
 	"GET /events":                 {auth.Viewer, many},
 	"GET /queue":                  {auth.Viewer, many},
+	"GET /search":                 {auth.Viewer, many},
 
 	"GET /workers":               {auth.Viewer, server},
 	"POST /workers/{id}/drain":   {auth.Admin, server},
@@ -167,6 +168,9 @@ func TestRolesOfEveryOperation(t *testing.T) {
 		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
 			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
+		}
+		if path == "/api/v1/search" {
+			at += "?q=app" // which there is, for some
 		}
 		if method == http.MethodDelete {
 			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project

@@ -101,7 +101,7 @@ order, and publishes a signed dnf repository that provably installs.
 	cmd.AddCommand(
 		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newOutdatedCommand(), a.newSpecCommand(),
 		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(), a.newServeCommand(), a.newBackupCommand(), a.newRestoreCommand(), a.newDatabaseCommand(), a.newWorkerCommand(), a.newTokenCommand(),
-		a.newLoginCommand(), a.newLogoutCommand(), a.newProjectCommand(), a.newRunCommand(), a.newLogsCommand(), a.newArtifactsCommand(), a.newQueueCommand(), a.newWorkersCommand(), a.newSettingsCommand(),
+		a.newLoginCommand(), a.newLogoutCommand(), a.newProjectCommand(), a.newRunCommand(), a.newLogsCommand(), a.newArtifactsCommand(), a.newQueueCommand(), a.newSearchCommand(), a.newWorkersCommand(), a.newSettingsCommand(),
 	)
 	for _, sub := range cmd.Commands() {
 		sub.Args = usageOf(sub.Args)

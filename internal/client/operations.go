@@ -323,3 +323,14 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	}
 	return document.Info.Version, nil
 }
+
+// Search finds whatever has a text in its name, of what the token may see; limit is of each kind, 0: 10.
+func (c *Client) Search(ctx context.Context, text string, limit int) ([]api.Hit, error) {
+	v := values("q", text)
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	var found struct{ Items []api.Hit }
+	err := c.call(ctx, http.MethodGet, "/search?"+v.Encode(), nil, &found)
+	return found.Items, err
+}

@@ -84,6 +84,7 @@ func New(cfg Config) *Pages {
 	p.packagePages()
 	p.newProjectPages()
 	p.queuePages()
+	p.searchPages()
 	p.workerPages()
 	p.repositoryPages()
 	p.schedulePages()

@@ -44,21 +44,6 @@ type frame struct {
 	Groups  []navGroup
 }
 
-// searchPath is what the search of the top bar looks through: the packages of the project that is seen, else the projects.
-func (f frame) searchPath() string {
-	if f.Project.ID != 0 {
-		return projectPath(f.Project.Name) + "/packages"
-	}
-	return "/projects"
-}
-
-func (f frame) searchText() string {
-	if f.Project.ID != 0 {
-		return "Search packages of " + f.Project.Name
-	}
-	return "Search projects"
-}
-
 // navGroup is a part of the side navigation.
 type navGroup struct {
 	Title string
