@@ -90,6 +90,7 @@ func New(cfg Config) *Pages {
 	p.schedulePages()
 	p.peoplePages()
 	p.hookPages()
+	p.secretPages()
 	p.channelPages()
 	p.auditPages()
 	p.settingsPages()

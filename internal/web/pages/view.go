@@ -144,6 +144,7 @@ func (q *request) projectNavigation() (navGroup, error) {
 			links = append(links,
 				navLink{Key: "members", Text: "Members", Path: base + "/members", Icon: "user"},
 				navLink{Key: "hook", Text: "Push hook", Path: base + "/hook", Icon: "branch"},
+				navLink{Key: "secrets", Text: "Secrets", Path: base + "/secrets", Icon: "key"},
 				navLink{Key: "project-channels", Text: "Notifications", Path: base + "/channels", Icon: "bell"},
 				navLink{Key: "settings", Text: "Settings", Path: base + "/settings", Icon: "gear"})
 		}

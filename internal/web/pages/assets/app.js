@@ -2,6 +2,7 @@
 // Everything works by attributes, so that a new page needs no script of its own:
 //   data-live        on <main>: the address whose stream changes this page      data-after: the last event it has
 //   data-act         on a form: it is sent without leaving the page             data-confirm: what would be lost
+//   data-clear       on such a form: it is empty again when it was taken
 //   data-refresh     on a form: what is filled in is asked for again, and the page's parts follow
 //   data-key         on anything: the key, or two, that press it                data-key-name: its name in the help
 //   data-row         on a row: j and k go from one to the next                  data-failure: f goes from one to the next
@@ -180,6 +181,7 @@
       if (r.status === 401) { location.href = '/login?next=' + encodeURIComponent(location.pathname + location.search); return; }
       const a = await r.json();
       if (a.fragments) apply(a.fragments);
+      if (!a.error && form.dataset.clear !== undefined) form.reset();
       if (a.error) { if (!complain(form, a.field, a.error)) toast(a.error, true); }
       else if (a.at) await goOn(form, new URL(a.at, location.href));
       else if (a.to) location.href = a.to;
