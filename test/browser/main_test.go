@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	past.close()
 	work.close()
+	full.close()
 	chrome.close()
 	os.Exit(code)
 }
@@ -179,6 +181,7 @@ type shared struct {
 	once sync.Once
 	s    *server
 	err  error
+	fill func(ctx context.Context, state string) error // makes a state directory; nil: with what pagetest.Seed makes up
 }
 
 func (p *shared) close() {
@@ -188,15 +191,21 @@ func (p *shared) close() {
 	}
 }
 
-// get is the server that shows the past, with an administrator who has logged in.
+// get is the server that shows what was made up, with an administrator who has logged in.
 func (p *shared) get(t testing.TB) *server {
 	t.Helper()
-	p.once.Do(func() { p.s, p.err = newPast(context.Background()) })
+	p.once.Do(func() {
+		fill := p.fill
+		if fill == nil {
+			fill = seed
+		}
+		p.s, p.err = newPast(context.Background(), fill)
+	})
 	must(t, p.err)
 	return p.s
 }
 
-func newPast(ctx context.Context) (*server, error) {
+func newPast(ctx context.Context, fill func(ctx context.Context, state string) error) (*server, error) {
 	dir, err := os.MkdirTemp("", "reqpm-pages-")
 	if err != nil {
 		return nil, err
@@ -205,14 +214,7 @@ func newPast(ctx context.Context) (*server, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "state"), 0o755); err != nil {
 		return s, err
 	}
-	b, err := pagetest.Open(ctx, filepath.Join(dir, "state"))
-	if err != nil {
-		return s, err
-	}
-	if err := pagetest.Seed(ctx, b); err != nil {
-		return s, err
-	}
-	if err := b.Close(); err != nil {
+	if err := fill(ctx, filepath.Join(dir, "state")); err != nil {
 		return s, err
 	}
 	link, err := s.start()
@@ -220,4 +222,12 @@ func newPast(ctx context.Context) (*server, error) {
 		return s, err
 	}
 	return s, s.login(link)
+}
+
+func seed(ctx context.Context, state string) error {
+	b, err := pagetest.Open(ctx, state)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pagetest.Seed(ctx, b), b.Close())
 }

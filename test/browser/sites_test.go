@@ -51,7 +51,16 @@ var found struct {
 func sites(t testing.TB) []site {
 	t.Helper()
 	s := past.get(t)
-	found.once.Do(func() { found.sites = crawl(t, s) })
+	found.once.Do(func() {
+		builds := buildsOf(t)
+		var starts []string
+		for _, state := range slices.Sorted(maps.Keys(builds)) {
+			starts = append(starts, buildPath(builds[state]))
+			found.sites = append(found.sites, site{"build " + string(state), buildPath(builds[state])})
+		}
+		found.sites = append(append(found.sites, site{"lost", "/nothing/here"}), crawl(t, s, starts...)...)
+		slices.SortStableFunc(found.sites, func(a, b site) int { return strings.Compare(a.kind, b.kind) })
+	})
 	if len(found.sites) < 15 {
 		t.Fatalf("only %d kinds of pages are found: %v", len(found.sites), found.sites)
 	}
@@ -79,14 +88,11 @@ func buildsOf(t testing.TB) map[store.StepState]int64 {
 // seen is how many pages of a kind are asked for links: not all packages of all runs.
 const seen = 3
 
-func crawl(t testing.TB, s *server) []site {
+// crawl finds a page of each kind from the dashboard and the other pages it begins with.
+func crawl(t testing.TB, s *server, starts ...string) []site {
 	t.Helper()
 	first, asked, count := map[string]string{}, map[string]bool{}, map[string]int{}
-	queue := []string{"/", "/search?q=e"} // the search is a form, no link leads there
-	builds := buildsOf(t)
-	for _, state := range slices.Sorted(maps.Keys(builds)) {
-		queue = append(queue, buildPath(builds[state]))
-	}
+	queue := append([]string{"/", "/search?q=e"}, starts...) // the search is a form, no link leads there
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
@@ -114,14 +120,10 @@ func crawl(t testing.TB, s *server) []site {
 			queue = append(queue, u.String())
 		}
 	}
-	list := []site{{"lost", "/nothing/here"}}
-	for state, id := range builds {
-		list = append(list, site{"build " + string(state), buildPath(id)})
-	}
+	var list []site
 	for _, kind := range slices.Sorted(maps.Keys(first)) {
 		list = append(list, site{kind, first[kind]})
 	}
-	slices.SortStableFunc(list, func(a, b site) int { return strings.Compare(a.kind, b.kind) })
 	return list
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -29,9 +28,17 @@ type asset struct {
 
 var mediaTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-// assets are by the name that is served, assetNames by the one that a file has here. sprite are the icons, which
-// every page has inside it.
+// assets are by the name that is served, assetNames by the one that a file has here. All styles are one file, and all scripts:
+// each that is asked for keeps the first paint waiting. sprite are the icons, which every page has inside it.
 var assets, assetNames, sprite = readAssets()
+
+// Those that come before the others of their kind, which follow by name.
+var firstAssets = []string{"tokens.css", "app.css", "app.js"}
+
+const (
+	allStyles  = "reqpm.css"
+	allScripts = "reqpm.js"
+)
 
 func readAssets() (served map[string]asset, names map[string]string, icons templ.Component) {
 	served, names = map[string]asset{}, map[string]string{}
@@ -39,40 +46,41 @@ func readAssets() (served map[string]asset, names map[string]string, icons templ
 	if err != nil {
 		panic(err) // they are part of the program
 	}
+	order := slices.Clone(firstAssets)
 	for _, e := range entries {
-		text, err := assetFiles.ReadFile("assets/" + e.Name())
+		if !slices.Contains(order, e.Name()) {
+			order = append(order, e.Name())
+		}
+	}
+	whole := map[string][]byte{}
+	for _, name := range order {
+		text, err := assetFiles.ReadFile("assets/" + name)
 		if err != nil {
 			panic(err)
 		}
-		if e.Name() == "sprite.svg" {
+		switch ext := path.Ext(name); {
+		case name == "sprite.svg":
 			icons = templ.Raw(string(text))
 			continue
+		case ext == ".css":
+			name = allStyles
+		case ext == ".js":
+			name = allScripts
 		}
+		whole[name] = append(whole[name], text...)
+	}
+	for name, text := range whole {
 		sum := sha256.Sum256(text)
-		ext := path.Ext(e.Name())
-		name := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		served[name] = asset{text, mediaTypes[ext]}
-		names[e.Name()] = assetPrefix + name
+		ext := path.Ext(name)
+		digested := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+		served[digested] = asset{text, mediaTypes[ext]}
+		names[name] = assetPrefix + digested
 	}
 	return served, names, icons
 }
 
 // assetPath is where a file is served.
 func assetPath(name string) string { return assetNames[name] }
-
-// assetsOf are the addresses of all files of a kind: the first ones first, the rest by name.
-func assetsOf(ext string, first ...string) []string {
-	names := slices.Clone(first)
-	for _, name := range slices.Sorted(maps.Keys(assetNames)) {
-		if path.Ext(name) == ext && !slices.Contains(first, name) {
-			names = append(names, name)
-		}
-	}
-	for i, name := range names {
-		names[i] = assetPath(name)
-	}
-	return names
-}
 
 func serveAsset(w http.ResponseWriter, r *http.Request) {
 	a, ok := assets[r.PathValue("file")]

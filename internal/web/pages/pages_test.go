@@ -160,7 +160,7 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("the page has %q", bad)
 		}
 	}
-	for _, name := range []string{"app.css", "app.js"} {
+	for _, name := range []string{allStyles, allScripts} {
 		w := b.ask("", http.MethodGet, assetPath(name), nil)
 		if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || !strings.Contains(body, assetPath(name)) {
 			t.Errorf("%s: %d, %s", name, w.Code, w.Header().Get("Cache-Control"))
