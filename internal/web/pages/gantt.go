@@ -141,7 +141,7 @@ func visibleName(name string) string {
 }
 
 func visibleRune(r rune) rune {
-	if r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff {
+	if hides(r) {
 		return '\ufffd'
 	}
 	return r

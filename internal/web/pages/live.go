@@ -51,6 +51,7 @@ type answer struct {
 }
 
 func writeAnswer(w http.ResponseWriter, status int, a answer) {
+	a.Toast, a.Error = visibleText(a.Toast), visibleText(a.Error) // they may quote what somebody else wrote
 	w.Header().Set("Content-Type", typeParts)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

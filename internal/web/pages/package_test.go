@@ -124,10 +124,10 @@ func TestPackages(t *testing.T) {
 	})
 
 	t.Run("texts from outside are texts", func(t *testing.T) {
-		for _, name := range []string{pagetest.Markup, pagetest.Turned} {
+		for _, name := range []string{pagetest.Markup, pagetest.Turned, pagetest.Hidden, pagetest.Long} {
 			for _, tab := range packageTabs {
-				html := b.page(maintainer, packagePath("odd-names.and_a-very-long-name-that-has-64-characters-as-allowed", name)+"?tab="+tab)
-				if strings.Contains(html, pagetest.Markup) || strings.Contains(html, "\u202e") || strings.Contains(html, "\x1b") {
+				html := b.page(maintainer, packagePath(pagetest.Odd, name)+"?tab="+tab)
+				if strings.Contains(html, pagetest.Markup) || strings.Contains(html, pagetest.Script) || strings.ContainsAny(html, "\u202e\u200b\u2060\u00ad\U000e0041\x1b\x07\u009b") {
 					t.Errorf("%s of %q shows what is from outside as it is", tab, name)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"reqpm/internal/service"
 	"reqpm/internal/store"
@@ -138,13 +139,13 @@ var ansi = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x
 // plain is a text of somebody else's with nothing in it that would change how the rest is shown: no sequences for
 // terminals, no control characters, and marks that turn the direction of writing in words.
 func plain(text string) string {
-	if !strings.ContainsFunc(text, turns) {
+	if !strings.ContainsFunc(text, hides) {
 		return text
 	}
 	var b strings.Builder
 	for _, r := range ansi.ReplaceAllString(text, "") {
 		switch {
-		case !turns(r):
+		case !hides(r):
 			b.WriteRune(r)
 		case r > ' ' && r != 0x7f:
 			fmt.Fprintf(&b, "[U+%04X]", r)
@@ -155,9 +156,16 @@ func plain(text string) string {
 	return b.String()
 }
 
-// turns says whether a character changes how others are shown.
-func turns(r rune) bool {
-	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x61c || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff
+// hides says whether a character is not seen itself, or changes how others are shown: one of control or format (Unicode's categories
+// Cc, Cf, Zl and Zp), of private use, or a letter that has no picture.
+func hides(r rune) bool {
+	switch {
+	case r < 0xad: // nearly all
+		return r < ' ' || r >= 0x7f && r < 0xa0
+	case r == 0x34f, r == 0x115f, r == 0x1160, r == 0x2800, r == 0x3164, r == 0xffa0:
+		return true
+	}
+	return unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co)
 }
 
 // firstLine is the beginning of a longer text, at most n runes.

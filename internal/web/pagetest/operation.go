@@ -13,7 +13,8 @@ import (
 // tried again later, a limit, and schedules that went well, badly, and not at all.
 func (s *seeder) operation(ctx context.Context) error {
 	err := s.Store.Write(ctx, func(tx *store.Tx) error {
-		gone, err := tx.AddWorker(ctx, store.Worker{Name: "build-00", Host: "old-machine.example.org", PID: 4, Slots: 2, DiskFree: 12e9, Labels: map[string]string{"builder": "mock"}, Message: "stopped for " + Markup})
+		gone, err := tx.AddWorker(ctx, store.Worker{Name: "build-00 " + Hidden + Markup, Host: Long + ".example.org", PID: 4, Slots: 2, DiskFree: 12e9, Labels: map[string]string{"builder": Markup, "rack": Turned + Long},
+			Versions: map[string]string{"reqpm": Script}, Message: "stopped for " + Markup + Hidden + Terminal})
 		if err != nil {
 			return err
 		}
@@ -66,7 +67,7 @@ func (s *seeder) schedules(ctx context.Context) error {
 	}{
 		{name: "resume", every: "5m", result: "nothing was stuck", ago: 2 * time.Minute, took: 400 * time.Millisecond, next: 3 * time.Minute},
 		{name: "sync", every: "6h", result: "looked at 3 projects, started 1 run", ago: 2 * time.Hour, took: 4 * time.Second, next: 4 * time.Hour},
-		{name: "update-check", every: "24h", failed: "data-portal: the index did not answer " + Markup, ago: 9 * time.Hour, took: 91 * time.Second, next: 15 * time.Hour},
+		{name: "update-check", every: "24h", failed: "data-portal: the index did not answer " + Markup + Hidden + Terminal + Long, ago: 9 * time.Hour, took: 91 * time.Second, next: 15 * time.Hour},
 		{name: "clean-checkouts", every: "02:00", off: true, next: 5 * time.Hour},
 		{name: "check-repositories", every: "30m", result: "checked 4 repositories with 36 packages", ago: 11 * time.Minute, took: 2 * time.Second, next: 19 * time.Minute},
 	} {

@@ -14,16 +14,16 @@ import (
 // first one; their roles and tokens, and what they changed.
 func (s *seeder) people(ctx context.Context, tx *store.Tx) error {
 	billing := s.projects["billing-api"].ID
-	for i, u := range []store.User{{Name: "ada", Role: "maintainer"}, {Name: "lena", Role: "maintainer"}, {Name: "sam.a-very-long-name-of-somebody-who-has-four-first-names", Role: "viewer"}, {Name: "tom", Role: "none", Disabled: true}} {
+	for i, u := range []store.User{{Name: "ada", Role: "maintainer"}, {Name: "lena", Role: "maintainer"}, {Name: "sam.a-very-long-name-of-somebody-who-has-four-first-names", Role: "viewer"}, {Name: "tom", Role: "none", Disabled: true}, {Name: Hidden + Markup + Turned, Role: "viewer"}} {
 		u.Hash = "!" // no password has it
 		made, err := tx.CreateUser(ctx, u)
 		if err != nil {
 			return err
 		}
-		if i > 1 {
+		if i == 2 || i == 3 {
 			err = tx.SetMember(ctx, made.ID, billing, []string{"builder", "maintainer"}[i-2])
 		}
-		t := store.Token{Hash: fmt.Sprintf("seed %d", i), Name: []string{"CI of billing-api", "laptop", "cron " + Markup, "old"}[i], Owner: made.ID, Role: []string{"builder", "admin", "viewer", "viewer"}[i], Expires: time.Now().Add(time.Duration(3+40*i) * 24 * time.Hour)}
+		t := store.Token{Hash: fmt.Sprintf("seed %d", i), Name: []string{"CI of billing-api", "laptop", "cron " + Markup + Hidden + Script + Long, "old", Turned + Emoji}[i], Owner: made.ID, Role: []string{"builder", "admin", "viewer", "viewer", "viewer"}[i], Expires: time.Now().Add(time.Duration(3+40*i) * 24 * time.Hour)}
 		if i == 0 {
 			t.Project = billing
 		}
@@ -41,7 +41,7 @@ func (s *seeder) people(ctx context.Context, tx *store.Tx) error {
 		{Who: "lena", Action: "run.start", Object: "billing-api", Project: billing, Detail: json.RawMessage(`{"run":19}`)},
 		{Who: "ada", Action: "schedule.change", Object: "clean-checkouts", Detail: json.RawMessage(`{"enabled":{"from":true,"to":false},"every":{"from":"02:00","to":"02:00"}}`)},
 		{Who: "ada", Action: "setting.set", Object: "server", Detail: json.RawMessage(`{"blocked":{"from":[],"to":["leftpad","urllib3<1.26"]},"log_days":{"from":30,"to":14}}`)},
-		{Who: "odd " + Markup + Turned, Action: "project.change", Object: Markup, Detail: json.RawMessage(`{"ref":{"from":"main","to":"release/2.8"}}`)},
+		{Who: "odd " + Markup + Turned + Hidden, Action: "project.change", Object: Markup + Script + Long, Detail: json.RawMessage(`{"ref":{"from":"main","to":"release/2.8 ` + "\u202e\u200b" + `<b>` + Long + `"}}`)},
 	} {
 		e.Address = fmt.Sprintf("192.0.2.%d", 10+i%3)
 		if err := tx.AddAudit(ctx, e); err != nil {
@@ -61,7 +61,7 @@ func (s *seeder) messages(ctx context.Context, tx *store.Tx) error {
 	for i, d := range []store.PushDelivery{
 		{Event: "ping", Decision: "ping", Why: "the forge tries the address"},
 		{Event: "push", Ref: "docs", Commit: "0d3c77aa", Decision: "ignored", Why: "docs is none of main, release/*"},
-		{Event: "push", Ref: "feature/" + Markup + Turned, Commit: "9f1b22cd", Decision: "ignored", Why: "feature/" + Markup + " is none of main, release/*"},
+		{Event: "push", Ref: "feature/" + Markup + Turned + Hidden + Long, Commit: "9f1b22cd", Decision: "ignored", Why: "feature/" + Markup + Hidden + " is none of main, release/*"},
 		{Event: "push", Ref: "main", Commit: "7c1e4fa0", Decision: "run", Why: "main is told of", Run: run},
 		{Event: "push", Ref: "main", Commit: "7c1e4fa0", Decision: "joined", Why: "run 9 waits and is of the commit", Run: run},
 	} {
@@ -72,7 +72,7 @@ func (s *seeder) messages(ctx context.Context, tx *store.Tx) error {
 	}
 	for _, c := range []store.Channel{
 		{Name: "on call", Kind: "webhook", Events: []string{"failed", "fixed"}, Settings: json.RawMessage(`{"url":"https://hooks.example.org/…"}`), Enabled: true},
-		{Name: "release list " + Markup, Kind: "email", Events: []string{"succeeded"}, Settings: json.RawMessage(`{"host":"mail.example.org","to":["releases@example.org"]}`)},
+		{Name: "release list " + Markup + Hidden + Long, Kind: "email", Events: []string{"succeeded"}, Settings: json.RawMessage(`{"host":"mail.example.org","to":["releases@example.org","<b>\u202e` + Long + `@example.org"]}`)},
 		{Project: billing, Name: "team", Kind: "slack", Events: []string{"always"}, Settings: json.RawMessage(`{"url":"https://chat.example.org/…"}`), Enabled: true},
 	} {
 		made, err := tx.AddChannel(ctx, c)
@@ -91,7 +91,7 @@ func (s *seeder) told(ctx context.Context, tx *store.Tx, c store.Channel, run in
 	for i, n := range []store.Notification{
 		{Event: "fixed", State: store.NotifySent, Status: "200 OK", Attempts: 1},
 		{Event: "succeeded", State: store.NotifySkipped, Status: "the channel is not told of this", Attempts: 1},
-		{Event: "failed", State: store.NotifyFailed, Status: "503 Service Unavailable", Answer: "<h1>" + Markup + "</h1>", Attempts: 6},
+		{Event: "failed", State: store.NotifyFailed, Status: "503 Service Unavailable", Answer: "<h1>" + Markup + "</h1>" + Script + Terminal + Hidden + Long, Attempts: 6},
 		{Event: "failed", State: store.NotifyWaiting, Status: "dial tcp: i/o timeout", Attempts: 2, Next: time.Now().Add(9 * time.Minute)},
 	} {
 		n.Channel, n.Project, n.Run, n.Ended = c.ID, s.projects["billing-api"].ID, run-int64(i%2), time.Now().Add(-time.Duration(i+1)*time.Hour)

@@ -28,7 +28,19 @@ const (
 	Markup = `<img src=x onerror=alert(1)>`
 	Turned = "abc\u202etxt.exe"
 	Colour = "\x1b[31mred\x1b[0m\x1b]8;;https://evil.example.org\x07link"
+	Script = `</title></textarea></script><script>window.reqpmPwned=1</script>`
+	// Hidden looks like "admin": a space of no width, a joiner, a hyphen that is seen at ends of lines only, and a letter for machines.
+	Hidden   = "a\u200bd\u2060m\u00adi\U000e0041n"
+	Emoji    = "\U0001f469\u200d\U0001f4bb\U0001f1e8\U0001f1ed"
+	Run      = "javascript:window.reqpmPwned=1"
+	Terminal = "\x1b[2J\x1b[1;1H\x1b[?1049h\x07\x1b]0;title\x07\x1b]8;;" + Run + "\x07click\x1b]8;;\x07\x9b31m\r"
 )
+
+// Long has no place to be broken, and is as long as names in addresses may be.
+var Long = "long" + strings.Repeat("Unbroken", 24)
+
+// Odd is the project whose texts are hostile, as far as a database takes them.
+const Odd = "odd-names.and_a-very-long-name-that-has-64-characters-as-allowed"
 
 // Bed is where everything is put.
 type Bed struct {
@@ -143,11 +155,12 @@ func plans() []plan {
 		}
 		all = append(all, p)
 	}
-	hostile := []pkg{{Markup, "1.0", 8, []string{"setuptools"}, "", ""}, {Turned, "2.0", 8, []string{"setuptools"}, Markup, ""}}
+	hostile := []pkg{{Markup, "1.0", 8, []string{"setuptools"}, "", ""}, {Turned, "2.0", 8, []string{"setuptools"}, Markup, ""},
+		{Hidden, "1" + Hidden, 8, nil, "", ""}, {Long, "1." + strings.Repeat("0123456789", 20), 8, []string{Hidden}, Turned, ""}}
 	for i := range 4 {
-		p := plan{project: "odd-names.and_a-very-long-name-that-has-64-characters-as-allowed", targets: []string{"el9"}, reason: "asked by " + Markup, ref: "feature/" + Markup + Turned, ago: time.Duration(5-i)*day - 9*time.Hour, extra: hostile}
+		p := plan{project: Odd, targets: []string{"el9"}, reason: "asked by " + Markup + Hidden + Long, ref: "feature/" + Markup + Turned + Hidden + Emoji, ago: time.Duration(5-i)*day - 9*time.Hour, extra: hostile}
 		if i == 3 {
-			p.fail, p.ago = map[string]string{Markup: Markup + Colour + " " + strings.Repeat("A-long-word-", 30)}, 4*time.Hour
+			p.fail, p.ago = map[string]string{Markup: Markup + Colour + " " + strings.Repeat("A-long-word-", 30), Hidden: Script + Terminal + Hidden + Emoji}, 4*time.Hour
 		}
 		all = append(all, p)
 	}
@@ -201,8 +214,12 @@ func (s *seeder) project(ctx context.Context, tx *store.Tx, p plan) (store.Proje
 		return known, nil
 	}
 	settings, _ := json.Marshal(service.Settings{Options: lockfile.Options{"extra": {"postgres"}, "override": {"overrides.toml"}}})
-	made, err := tx.CreateProject(ctx, store.Project{Name: p.project, GitURL: "https://git.example.org/payments/" + p.project + ".git", Ref: "main", RequirementFiles: []string{"requirements/base.txt", "requirements/prod.txt"},
-		Targets: p.targets, Settings: settings, Sync: true})
+	project := store.Project{Name: p.project, GitURL: "https://git.example.org/payments/" + p.project + ".git", Ref: "main", RequirementFiles: []string{"requirements/base.txt", "requirements/prod.txt"},
+		Targets: p.targets, Settings: settings, Sync: true}
+	if p.project == Odd {
+		project.GitURL, project.Ref, project.RequirementFiles = Run+"//"+Long, "feature/"+Markup+Hidden, []string{Markup + ".txt", "requirements/" + Hidden + Long + ".txt", Turned}
+	}
+	made, err := tx.CreateProject(ctx, project)
 	s.projects[p.project] = made
 	return made, err
 }
@@ -308,7 +325,7 @@ func (s *seeder) finish(ctx context.Context, tx *store.Tx, p plan, r store.Run, 
 		f.Add = builds(p, step.Target)
 	case store.Build:
 		result, text = s.built(p, step, name, cause)
-		if cause == "" && (name == "lxml" || name == "flask") {
+		if cause == "" && (name == "lxml" || name == "flask" || name == Turned) {
 			_, version, _ := strings.Cut(step.Package, "==")
 			if err := s.rpms(ctx, tx, step, name, version); err != nil {
 				return err
@@ -330,7 +347,7 @@ func (s *seeder) finish(ctx context.Context, tx *store.Tx, p plan, r store.Run, 
 		f.Add = nil
 	}
 	f.Result, _ = json.Marshal(result)
-	if p.stop > 0 || cause != "" { // of the rest nobody reads the log
+	if p.stop > 0 || cause != "" || p.project == Odd && name == Turned { // of the rest nobody reads the log
 		if err := s.log(step, text); err != nil {
 			return err
 		}
@@ -364,7 +381,7 @@ func builds(p plan, target string) []store.NewStep {
 
 func (s *seeder) built(p plan, step store.Step, name, cause string) (service.Built, string) {
 	b := service.Built{State: "built", Key: fmt.Sprintf("%064x", step.ID), Seconds: step.Expected, Runtime: name != "setuptools" && name != "cython" && name != "flit-core", NEVRA: "python3.12-" + name + "-1.0-1.el9.x86_64"}
-	text := "Executing(%build): /bin/sh -e /var/tmp/rpm-tmp.build\nWrote: /builddir/build/RPMS/python3.12-" + name + ".rpm\n" + Markup + Colour + Turned + "\n"
+	text := "Executing(%build): /bin/sh -e /var/tmp/rpm-tmp.build\nWrote: /builddir/build/RPMS/python3.12-" + name + ".rpm\n" + Markup + Colour + Turned + "\n" + Script + Terminal + Hidden + Emoji + Run + "\n" + Long + Long + "\n"
 	for _, k := range packages {
 		if k.name == name && k.reused != "" && p.ago < 8*24*time.Hour {
 			b.State = k.reused

@@ -71,6 +71,12 @@ func (s *seeder) specs(ctx context.Context, tx *store.Tx, p plan, step store.Ste
 		if err := s.revision(ctx, tx, step, k, specText(k, changed), store.SpecRevision{Message: fmt.Sprintf("written for run %d", step.Run), Author: "reqpm"}); err != nil {
 			return err
 		}
+		if p.project == Odd && k.name == Turned {
+			own := store.SpecRevision{Kind: store.SpecOwn, Message: Markup + Script + Hidden + Turned + Long, Author: Hidden + Markup}
+			if err := s.revision(ctx, tx, step, k, specText(k, true)+Script+Hidden+Terminal+"\n# "+Long+"\n", own); err != nil {
+				return err
+			}
+		}
 		if k.name == "psycopg2" && p.project == "billing-api" && p.stop == 0 && p.ago.Hours() < 30 && step.Target == "el9-py312" {
 			own := strings.Replace(specText(k, false), "export WITH_CYTHON=true", "export PG_CONFIG=/usr/pgsql-16/bin/pg_config", 1)
 			if err := s.revision(ctx, tx, step, k, own, store.SpecRevision{Kind: store.SpecOwn, Message: "Build against the newer client library", Author: "mira"}); err != nil {
@@ -93,12 +99,13 @@ func (s *seeder) revision(ctx context.Context, tx *store.Tx, step store.Step, k 
 			return nil
 		}
 	}
-	r.Blob = fmt.Sprintf("specs/%d/%s/python-%s.spec", r.Project, r.SHA256, strings.Map(func(c rune) rune {
+	file := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
 			return c
 		}
 		return '_'
-	}, k.name))
+	}, k.name)
+	r.Blob = fmt.Sprintf("specs/%d/%s/python-%s.spec", r.Project, r.SHA256, file[:min(len(file), 100)])
 	if _, err := s.Blobs.Put(ctx, r.Blob, strings.NewReader(text)); err != nil {
 		return err
 	}
