@@ -95,9 +95,15 @@ func (b *tab) injected() []string {
 		const out = [];
 		if (window.`+sentinel+`) out.push('a script of a text ran');
 		for (const e of document.querySelectorAll('img, iframe, object, embed, base, main script, main style, main link, [onerror], [onload], [onclick]')) out.push('an element of a text: ' + e.outerHTML.slice(0, 150));
+		for (const e of document.querySelectorAll('a, form, use, [href], [action], [formaction]')) for (const name of ['href', 'action', 'formaction']) {
+			const to = e.getAttribute(name);
+			if (to && !/^(#|https?:|mailto:|\/)/.test(to) && !/^[?.\w/-]*$/.test(to.split('?')[0])) out.push('leads somewhere else: ' + to.slice(0, 100));
+		}
+		const hides = /[\p{Cf}\p{Co}\u2028\u2029\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/u;
 		const walk = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
-		for (let n; (n = walk.nextNode());) if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/.test(n.data)) out.push('an invisible mark in: ' + JSON.stringify(n.data.slice(0, 80)));
-		if (/[\u202a-\u202e\u2066-\u2069]/.test(document.title)) out.push('the title is turned');
+		for (let n; (n = walk.nextNode());) if (hides.test(n.data)) out.push('an invisible mark in: ' + JSON.stringify(n.data.slice(0, 80)));
+		for (const e of document.querySelectorAll('[title], [aria-label], [value], [placeholder], [data-copy]')) for (const a of e.attributes) if (hides.test(a.value)) out.push('an invisible mark in ' + a.name + ': ' + JSON.stringify(a.value.slice(0, 80)));
+		if (hides.test(document.title)) out.push('an invisible mark in the title');
 		return out.slice(0, 5);
 	})()`, &bad)
 	return bad

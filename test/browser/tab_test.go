@@ -116,6 +116,8 @@ func (b *tab) notice(event any) {
 	switch e := event.(type) {
 	case *page.EventLoadEventFired:
 		b.loads++
+	case *page.EventJavascriptDialogOpening:
+		text = "a window of a script: " + e.Message
 	case *runtime.EventExceptionThrown:
 		text = "exception: " + e.ExceptionDetails.Text
 		if e.ExceptionDetails.Exception != nil {
