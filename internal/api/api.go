@@ -60,6 +60,8 @@ type API struct {
 	roles map[string]auth.Role
 	// searches has a place for each search of a log that goes on.
 	searches chan struct{}
+	// plain are the methods of the addresses without a parameter, which the mux would take for values of one.
+	plain map[string][]string
 }
 
 // New makes the API. It serves everything under Prefix.
@@ -102,6 +104,7 @@ func New(cfg Config) *API {
 	a.planOperations()
 	a.streams()
 	a.withoutNull()
+	a.strict()
 	a.mux.HandleFunc("GET "+Prefix+"/docs", a.docs())
 	return a
 }
@@ -140,6 +143,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		limit = maxPush
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	if methods := a.plain[r.URL.Path]; methods != nil && !slices.Contains(methods, r.Method) {
+		notAllowed(w, strings.Join(methods, ", "))
+		return
+	}
 	if h, pattern := a.mux.Handler(r); pattern == "" {
 		a.nowhere(w, r, h)
 		return
@@ -155,8 +162,12 @@ func (a *API) nowhere(w http.ResponseWriter, r *http.Request, h http.Handler) {
 		writeProblem(w, huma.Error404NotFound("there is no such address; see "+Prefix+"/openapi.json"))
 		return
 	}
-	w.Header().Set("Allow", said.header.Get("Allow"))
-	writeProblem(w, huma.Error405MethodNotAllowed("this address takes "+said.header.Get("Allow")))
+	notAllowed(w, said.header.Get("Allow"))
+}
+
+func notAllowed(w http.ResponseWriter, methods string) {
+	w.Header().Set("Allow", methods)
+	writeProblem(w, huma.Error405MethodNotAllowed("this address takes "+methods))
 }
 
 // headersOnly takes an answer and keeps no text of it.
@@ -279,7 +290,11 @@ func register[I, O any](a *API, op operation, do func(ctx context.Context, in *I
 			a.refuse(ctx, err)
 			return
 		}
-		_, w := humago.Unwrap(ctx)
+		r, w := humago.Unwrap(ctx)
+		if err := emptyParameter(ctx.Operation(), r); err != nil {
+			a.refuse(ctx, err)
+			return
+		}
 		next(huma.WithValue(huma.WithValue(ctx, pathID{}, ctx.Param("id")), connection{}, http.NewResponseController(w)))
 	}
 	document := huma.Operation{
@@ -477,7 +492,8 @@ func at(t time.Time) *time.Time {
 
 // invalid is an answer 422 about one field.
 func invalid(field, format string, args ...any) error {
-	return huma.Error422UnprocessableEntity(fmt.Sprintf(format, args...), &huma.ErrorDetail{Location: "body." + field, Message: fmt.Sprintf(format, args...)})
+	location := strings.TrimSuffix("body."+field, ".") // no field: it is of the whole
+	return huma.Error422UnprocessableEntity(fmt.Sprintf(format, args...), &huma.ErrorDetail{Location: location, Message: fmt.Sprintf(format, args...)})
 }
 
 // states splits a filter of several values.

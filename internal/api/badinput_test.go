@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,6 +31,7 @@ type walked struct {
 	bed     *bed
 	token   string
 	schemas map[string]*schema
+	answers map[string]json.RawMessage // of the operation that is walked
 }
 
 func (w *walked) resolve(s *schema) *schema {
@@ -57,7 +59,13 @@ func (w *walked) good(s *schema) any {
 	case s.Type == "integer", s.Type == "number":
 		return 1
 	}
-	return "abcdefghijkl"
+	for _, text := range []string{"abcdefghijkl", "https://git.example.org/app.git", "6h", "10.1.2.0/24", "ada@example.org"} {
+		if fits, err := regexp.MatchString(s.Pattern, text); err == nil && fits {
+			return text
+		}
+	}
+	w.bed.t.Fatalf("no value is known for the pattern %s", s.Pattern)
+	return nil
 }
 
 // bad are values that a schema must not take.
@@ -69,6 +77,11 @@ func (w *walked) bad(s *schema) map[string]any {
 		all["a list"] = []any{}
 	case "array":
 		all["a text"] = "x"
+		if items := w.resolve(s.Items); items.Type == "string" && items.MaxLength != nil {
+			all["too long items"] = []any{strings.Repeat("x", *items.MaxLength+1)}
+		} else if items.Type == "string" && len(items.Enum) == 0 {
+			w.bed.t.Errorf("items of a list may be of any length: %+v", s)
+		}
 		if s.MaxItems != nil {
 			items := make([]any, *s.MaxItems+1)
 			for i := range items {
@@ -83,6 +96,9 @@ func (w *walked) bad(s *schema) map[string]any {
 		}
 		if len(s.Enum) > 0 {
 			all["no such choice"] = "nonsense"
+		}
+		if s.Pattern != "" {
+			all["control characters"] = "a\x01\x7f b"
 		}
 	default:
 		all["an object"] = map[string]any{}
@@ -108,6 +124,9 @@ func (w *walked) refused(what, method, path string, body any, place string) {
 	if answer.Code != http.StatusUnprocessableEntity || !strings.Contains(answer.Body.String(), place) {
 		w.bed.t.Errorf("%s %s: %s: %d, not 422 at %s: %.300s", method, path, what, answer.Code, place, answer.Body)
 	}
+	if w.answers[fmt.Sprint(answer.Code)] == nil {
+		w.bed.t.Errorf("%s %s: the document has no answer %d", method, path, answer.Code)
+	}
 }
 
 // Every field and parameter of every operation with what it must not be. A new operation is walked by itself.
@@ -128,6 +147,7 @@ func TestBadInputOfEveryOperation(t *testing.T) {
 			RequestBody *struct {
 				Content map[string]struct{ Schema *schema }
 			}
+			Responses map[string]json.RawMessage
 		}
 	}
 	if err := json.Unmarshal(text, &doc); err != nil {
@@ -144,7 +164,10 @@ func TestBadInputOfEveryOperation(t *testing.T) {
 			if strings.HasPrefix(path, "/api/v1/hooks/") {
 				continue // what forges send is theirs; it has its own test
 			}
-			method = strings.ToUpper(method)
+			method, w.answers = strings.ToUpper(method), op.Responses
+			if op.Responses["default"] != nil {
+				t.Errorf("%s %s: the document does not say which errors it answers", method, path)
+			}
 			var right any // a body with which nothing is wrong
 			if op.RequestBody != nil {
 				right = w.good(op.RequestBody.Content["application/json"].Schema)
@@ -163,7 +186,8 @@ func TestBadInputOfEveryOperation(t *testing.T) {
 						w.refused(p.Name+" is "+what, method, at+"?"+p.Name+"="+url.QueryEscape(text), right, p.Name)
 					}
 				}
-				if s.Type != "string" && s.Type != "array" {
+				if s.Type != "string" && s.Type != "array" || s.Format != "" {
+					w.refused(p.Name+" is empty", method, at+"?"+p.Name+"=", right, p.Name)
 					w.refused(p.Name+" is a text", method, at+"?"+p.Name+"=nonsense", right, p.Name)
 				}
 				if s.Type == "string" && s.MaxLength == nil && len(s.Enum) == 0 && s.Format == "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ func (a *API) readBody(ctx huma.Context, next func(huma.Context)) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // a connection that has none is a test's
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
-		err = a.checkBody(ctx.Operation(), r.Header.Values("Content-Type"), body)
+		body, err = a.checkBody(ctx.Operation(), r.Header.Values("Content-Type"), body)
 	}
 	var large *http.MaxBytesError
 	switch {
@@ -76,18 +77,19 @@ func (a *API) refuse(ctx huma.Context, err error) {
 	_ = huma.WriteErr(a.api, ctx, status, err.Error(), details...)
 }
 
-func (a *API) checkBody(op *huma.Operation, kinds []string, body []byte) error {
+// checkBody gives what was sent back as huma reads it.
+func (a *API) checkBody(op *huma.Operation, kinds []string, body []byte) ([]byte, error) {
 	if len(body) == 0 {
-		return nil // huma knows whether there must be one
+		return body, nil // huma knows whether there must be one
 	}
 	kind, options, err := mime.ParseMediaType(strings.Join(kinds, ","))
 	if charset := options["charset"]; err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return huma.Error415UnsupportedMediaType("what is sent is application/json, and the header Content-Type says so")
+		return nil, huma.Error415UnsupportedMediaType("what is sent is application/json, and the header Content-Type says so")
 	}
 	if !utf8.Valid(body) {
-		return huma.Error400BadRequest("JSON is UTF-8 (RFC 8259, section 8.1)")
+		return nil, huma.Error400BadRequest("JSON is UTF-8 (RFC 8259, section 8.1)")
 	}
-	check := bodyCheck{schemas: a.api.OpenAPI().Components.Schemas, tokens: json.NewDecoder(bytes.NewReader(body))}
+	check := &bodyCheck{schemas: a.api.OpenAPI().Components.Schemas, tokens: json.NewDecoder(bytes.NewReader(body))}
 	check.tokens.UseNumber()
 	var schema *huma.Schema
 	if op.RequestBody != nil {
@@ -96,12 +98,12 @@ func (a *API) checkBody(op *huma.Operation, kinds []string, body []byte) error {
 		schema = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false}
 	}
 	if err := check.value("body", schema, 0); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := check.tokens.Token(); !errors.Is(err, io.EOF) {
-		return badJSON(errors.New("there is something behind the value"))
+		return nil, badJSON(errors.New("there is something behind the value"))
 	}
-	return nil
+	return check.rewritten(body), nil
 }
 
 func badJSON(err error) error {
@@ -120,10 +122,36 @@ func wrongField(location, message string) error {
 type bodyCheck struct {
 	schemas huma.Registry
 	tokens  *json.Decoder
+	whole   []wholeNumber
+}
+
+// wholeNumber is a place in a JSON text where a whole number stands with a point or an exponent. For a JSON schema that
+// is an integer (draft 2020-12, section 4.2.2), for encoding/json it is none.
+type wholeNumber struct {
+	from, to int64
+	value    int64
+}
+
+// note keeps the number that has just been read, where it is such a one.
+func (c *bodyCheck) note(n json.Number) {
+	value, err := n.Float64()
+	if err != nil || value != math.Trunc(value) || math.Abs(value) > mostNumber || !strings.ContainsAny(string(n), ".eE") {
+		return
+	}
+	to := c.tokens.InputOffset()
+	c.whole = append(c.whole, wholeNumber{to - int64(len(n)), to, int64(value)})
+}
+
+// rewritten is the text with such numbers as encoding/json takes them.
+func (c *bodyCheck) rewritten(body []byte) []byte {
+	for _, n := range slices.Backward(c.whole) {
+		body = slices.Concat(body[:n.from], strconv.AppendInt(nil, n.value, 10), body[n.to:])
+	}
+	return body
 }
 
 // value checks the next value; schema is nil where anything goes.
-func (c bodyCheck) value(location string, schema *huma.Schema, depth int) error {
+func (c *bodyCheck) value(location string, schema *huma.Schema, depth int) error {
 	token, err := c.tokens.Token()
 	if err != nil {
 		return badJSON(err)
@@ -136,6 +164,9 @@ func (c bodyCheck) value(location string, schema *huma.Schema, depth int) error 
 	}
 	delim, ok := token.(json.Delim)
 	if !ok {
+		if n, ok := token.(json.Number); ok && schema != nil && schema.Type == huma.TypeInteger {
+			c.note(n)
+		}
 		return nil
 	}
 	if depth == maxDepth {
@@ -155,7 +186,7 @@ func (c bodyCheck) value(location string, schema *huma.Schema, depth int) error 
 	return nil
 }
 
-func (c bodyCheck) list(location string, schema *huma.Schema, depth int) error {
+func (c *bodyCheck) list(location string, schema *huma.Schema, depth int) error {
 	var items *huma.Schema
 	if schema != nil {
 		items = schema.Items
@@ -168,7 +199,7 @@ func (c bodyCheck) list(location string, schema *huma.Schema, depth int) error {
 	return nil
 }
 
-func (c bodyCheck) object(location string, schema *huma.Schema, depth int) error {
+func (c *bodyCheck) object(location string, schema *huma.Schema, depth int) error {
 	seen := map[string]bool{}
 	for c.tokens.More() {
 		token, err := c.tokens.Token()

@@ -242,11 +242,15 @@ func (a *API) addChannel(ctx context.Context, project int64, want NewChannel) (*
 }
 
 func (a *API) changeChannel(ctx context.Context, c store.Channel, s *notify.ChannelSettings) (*channelOutput, error) {
-	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) (err error) {
+	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		was, err := tx.Channel(ctx, c.ID)
+		if err != nil {
+			return err
+		}
 		if c, err = a.cfg.Notify.Change(ctx, tx, c, s); err != nil {
 			return err
 		}
-		return auth.FromContext(ctx).Audit(ctx, tx, auth.Change{Action: "channel.change", Object: c.Name, Project: c.Project, Detail: map[string]any{"events": c.Events, "enabled": c.Enabled, "settings": s != nil}})
+		return auth.FromContext(ctx).Audit(ctx, tx, auth.Change{Action: "channel.change", Object: c.Name, Project: c.Project, Detail: map[string]any{"name": auth.FromTo(was.Name, c.Name), "events": auth.FromTo(was.Events, c.Events), "enabled": auth.FromTo(was.Enabled, c.Enabled), "settings": s != nil}})
 	})
 	if err != nil {
 		return nil, channelProblem(err)
@@ -312,9 +316,13 @@ func (a *API) setInside(ctx context.Context, in *inside) (*inside, error) {
 		return nil, invalid("networks", "%v", err)
 	}
 	return showInside(networks), a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		was, err := tx.Setting(ctx, notify.SettingInside)
+		if err != nil {
+			return err
+		}
 		if err := tx.SetSetting(ctx, notify.SettingInside, text); err != nil {
 			return err
 		}
-		return auth.FromContext(ctx).Audit(ctx, tx, auth.Change{Action: "settings.change", Object: notify.SettingInside, Detail: map[string]any{"value": text}})
+		return auth.FromContext(ctx).Audit(ctx, tx, auth.Change{Action: "settings.change", Object: notify.SettingInside, Detail: map[string]any{"value": auth.FromTo(was, text)}})
 	})
 }

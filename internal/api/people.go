@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -34,6 +35,14 @@ type AuditEntry struct {
 	Action  string    `json:"action"`
 	Object  string    `json:"object,omitempty"`
 	Project int64     `json:"project,omitempty"`
+	// Detail has no secrets.
+	Detail map[string]any `json:"detail,omitempty" doc:"what was changed, by name; {from, to}: what it was and is"`
+}
+
+func auditView(e store.AuditEntry) AuditEntry {
+	v := AuditEntry{ID: e.ID, At: e.At, Who: e.Who, Address: e.Address, Action: e.Action, Object: e.Object, Project: e.Project}
+	_ = json.Unmarshal(e.Detail, &v.Detail) // as it was marshalled
+	return v
 }
 
 func (a *API) peopleOperations() {
@@ -104,7 +113,5 @@ func (a *API) audit(ctx context.Context, in *auditInput) (*listOf[AuditEntry], e
 	if err != nil {
 		return nil, err
 	}
-	return newList(part, func(e store.AuditEntry) AuditEntry {
-		return AuditEntry{ID: e.ID, At: e.At, Who: e.Who, Address: e.Address, Action: e.Action, Object: e.Object, Project: e.Project}
-	}), nil
+	return newList(part, auditView), nil
 }

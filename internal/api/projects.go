@@ -251,13 +251,14 @@ func (a *API) changeProject(ctx context.Context, in *changeProjectInput) (*proje
 			default:
 				changed.LastCommit = now.LastCommit
 			}
+			was := service.ProjectFacts(p)
 			if err := tx.UpdateProject(ctx, changed); err != nil {
 				return err
 			}
 			if changed, err = tx.Project(ctx, p.ID); err != nil {
 				return err
 			}
-			return who.Audit(ctx, tx, auth.Change{Action: "project.change", Object: p.Name, Project: p.ID})
+			return who.Audit(ctx, tx, auth.Change{Action: "project.change", Object: p.Name, Project: p.ID, Detail: auth.Differences(was, service.ProjectFacts(changed))})
 		})
 		if err != nil {
 			return nil, err

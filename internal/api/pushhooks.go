@@ -116,7 +116,11 @@ func (a *API) setPushHook(ctx context.Context, in *setPushHookInput) (*pushHookO
 	var secret string
 	err = a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		change := auth.Change{Action: "hook.change", Object: p.Name, Project: p.ID, Detail: map[string]any{"branches": h.Branches, "tags": h.Tags, "paths": h.Paths}}
-		err := tx.ChangePushHook(ctx, h)
+		was, err := tx.PushHook(ctx, p.ID)
+		if err == nil {
+			change.Detail = auth.Differences(map[string]any{"branches": was.Branches, "tags": was.Tags, "paths": was.Paths}, change.Detail)
+			err = tx.ChangePushHook(ctx, h)
+		}
 		if errors.Is(err, store.ErrNotFound) {
 			secret, h.Sealed = a.cfg.Vault.NewPushSecret(p.ID)
 			change.Action, err = "hook.create", tx.AddPushHook(ctx, h)
@@ -203,10 +207,11 @@ type PushAnswer struct {
 func (a *API) addPushHook() {
 	const path = pushHookPath + "{project}"
 	problem := &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: a.api.OpenAPI().Components.Schemas.Schema(errorModel, true, "")}}}
+	most := 64
 	anything := &huma.Schema{Type: "object", AdditionalProperties: true}
 	op := &huma.Operation{OperationID: "push", Summary: "Where a forge tells of a push (GitHub, GitLab, Gitea, Forgejo)", Tags: []string{"hooks"}, Method: http.MethodPost, Path: path,
 		Description: "Role: none. The hook's secret says who it is: X-Hub-Signature-256, X-Gitlab-Token or X-Gitea-Signature.", Security: []map[string][]string{},
-		Parameters: []*huma.Param{{Name: "project", In: "path", Required: true, Description: "name or id", Schema: &huma.Schema{Type: "string"}}},
+		Parameters: []*huma.Param{{Name: "project", In: "path", Required: true, Description: "name or id", Schema: &huma.Schema{Type: "string", MaxLength: &most}}},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: anything},
 			"application/x-www-form-urlencoded": {Schema: anything}}},
 		Responses: map[string]*huma.Response{

@@ -77,10 +77,14 @@ func (a *API) changeSchedule(ctx context.Context, in *changeScheduleInput) (*sch
 	var s store.Schedule
 	who := auth.FromContext(ctx)
 	err := a.cfg.Store.Write(ctx, func(tx *store.Tx) (err error) {
+		was, err := tx.Schedule(ctx, in.Name)
+		if err != nil {
+			return err
+		}
 		if s, err = service.ChangeSchedule(ctx, tx, in.Name, in.Body.Every, in.Body.Enabled); err != nil {
 			return err
 		}
-		return who.Audit(ctx, tx, auth.Change{Action: "schedule.change", Object: in.Name, Detail: map[string]any{"every": s.Every, "enabled": s.Enabled}})
+		return who.Audit(ctx, tx, auth.Change{Action: "schedule.change", Object: in.Name, Detail: map[string]any{"every": auth.FromTo(was.Every, s.Every), "enabled": auth.FromTo(was.Enabled, s.Enabled)}})
 	})
 	if errors.Is(err, service.ErrEvery) {
 		return nil, invalid("every", "%v", err)

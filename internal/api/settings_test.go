@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 		for body, field := range map[string]string{
 			`{"retention_days": -1}`: "body.retention_days", `{"retention_days": "7"}`: "body.retention_days", `{"min_age": "soon"}`: "body.min_age",
 			`{"default_targets": ["mars"]}`: "body.default_targets", `{"default_targets": []}`: "body.default_targets", `{"distribution": "always"}`: "body.distribution",
-			`{"blocked": ["a; b"]}`: "body.blocked", `{"listen": ":80"}`: "body.listen", `{"reset": ["listen"]}`: "body.listen", `{"log_days": 1, "reset": ["log_days"]}`: "body.reset",
+			`{"blocked": ["a; b"]}`: "body.blocked", `{"listen": ":80"}`: "body.listen", `{"reset": ["listen"]}`: "body.reset[0]", `{"log_days": 1, "reset": ["log_days"]}`: "body.reset",
 		} {
 			w := b.ask(admin, "PATCH", "/api/v1/settings", body)
 			if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), field) {

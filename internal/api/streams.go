@@ -37,6 +37,9 @@ type stream struct {
 	path, id, summary, tag, media string
 	about                         about // nil: of many, each sees his own
 	query                         []*huma.Param
+	also                          []string // other media
+	ranges, events                bool     // it takes Range and conditions; it can be server-sent events too
+	errors                        []int    // beside those of every stream
 	serve                         func(w http.ResponseWriter, r *http.Request, id int64) error
 }
 
@@ -49,11 +52,11 @@ func (a *API) streams() {
 		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "string", Enum: []any{"0", "1"}}}
 	}
 	for _, s := range []stream{
-		{path: "/builds/{id}/log", id: "build-log", summary: "The log of an attempt, by byte range, or with follow as it grows (SSE)", tag: "builds", media: "text/plain", about: aboutStep,
+		{path: "/builds/{id}/log", id: "build-log", summary: "The log of an attempt, by byte range, or with follow as it grows (SSE)", tag: "builds", media: "text/plain", about: aboutStep, ranges: true, events: true, errors: []int{http.StatusGone},
 			query: []*huma.Param{number("attempt", "absent: the last"), flag("follow", "1: server-sent events until the log ends; Last-Event-ID is a byte offset"), number("offset", "with follow: where to begin")}, serve: a.serveLog},
-		{path: "/steps/{id}/log", id: "step-log", summary: "As build-log, for any step", tag: "runs", media: "text/plain", about: aboutStep,
+		{path: "/steps/{id}/log", id: "step-log", summary: "As build-log, for any step", tag: "runs", media: "text/plain", about: aboutStep, ranges: true, events: true, errors: []int{http.StatusGone},
 			query: []*huma.Param{number("attempt", "absent: the last"), flag("follow", "as build-log"), number("offset", "with follow: where to begin")}, serve: a.serveLog},
-		{path: "/artifacts/{id}", id: "get-artifact", summary: "The bytes of an artifact; ranges are supported", tag: "artifacts", media: "application/octet-stream", about: aboutArtifact, serve: a.serveArtifact},
+		{path: "/artifacts/{id}", id: "get-artifact", summary: "The bytes of an artifact; ranges are supported", tag: "artifacts", media: "application/octet-stream", also: []string{"application/x-rpm", "text/plain"}, about: aboutArtifact, ranges: true, serve: a.serveArtifact},
 		{path: "/runs/{id}/rpms.tar", id: "run-rpms", summary: "All RPMs of a run as one archive", tag: "artifacts", media: "application/x-tar", about: aboutRun, serve: a.serveRPMs},
 		{path: "/events", id: "events", summary: "What happens, as server-sent events; resumes behind Last-Event-ID", tag: "events", media: "text/event-stream",
 			query: []*huma.Param{number("after", "id of the last event known; absent: from now on"), number("project", "of this project alone"), number("run", "of this run alone")}, serve: a.serveEvents},
@@ -66,14 +69,27 @@ func (a *API) addStream(s stream) {
 	op := &huma.Operation{OperationID: s.id, Summary: s.summary, Tags: []string{s.tag}, Method: http.MethodGet, Path: Prefix + s.path, Parameters: s.query,
 		Security: []map[string][]string{{"token": {}}, {"session": {}}}, Description: "Role: viewer.",
 		Responses: map[string]*huma.Response{
-			"200":     {Description: "OK", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
-			"206":     {Description: "a part", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
-			"416":     {Description: "no such part"},
-			"default": {Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: a.api.OpenAPI().Components.Schemas.Schema(errorModel, true, "")}}},
+			"200": {Description: "OK", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
 		}}
 	if s.about != nil {
 		one := 1.0
 		op.Parameters = append([]*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer", Format: "int64", Minimum: &one}}}, op.Parameters...)
+	}
+	for _, media := range s.also {
+		op.Responses["200"].Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
+	}
+	if s.events {
+		op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{} // what events are like, OpenAPI 3.1 cannot say
+	}
+	if s.ranges {
+		op.Responses["206"] = &huma.Response{Description: "a part", Content: op.Responses["200"].Content}
+		op.Responses["304"] = &huma.Response{Description: "Not Modified"}
+		op.Responses["416"] = &huma.Response{Description: "no such part", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}}
+		s.errors = append(s.errors, http.StatusPreconditionFailed)
+	}
+	problem := map[string]*huma.MediaType{"application/problem+json": {Schema: a.api.OpenAPI().Components.Schemas.Schema(errorModel, true, "")}}
+	for _, status := range append(s.errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable) {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: problem}
 	}
 	a.roles["GET "+op.Path] = auth.Viewer
 	a.api.OpenAPI().AddOperation(op)
@@ -328,16 +344,19 @@ func (a *API) serveArtifact(w http.ResponseWriter, r *http.Request, id int64) er
 // serveRPMs sends every RPM of a run. An error in the middle ends the connection, so that nobody takes
 // half an archive for a whole one.
 func (a *API) serveRPMs(w http.ResponseWriter, r *http.Request, id int64) error {
+	filter, next := store.ArtifactFilter{Run: id, Kinds: []string{"rpm", "srpm"}}, store.Page{Limit: 500, Sort: "name"}
+	part, err := a.cfg.Store.Artifacts(r.Context(), filter, next)
+	if err == nil && len(part.Items) > 0 { // while an error can still be told as one
+		_, err = a.cfg.Blobs.Stat(r.Context(), part.Items[0].Blob)
+	}
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=run-%d-rpms.tar", id))
 	archive := tar.NewWriter(w)
-	next := store.Page{Limit: 500, Sort: "name"}
 	sent := map[string]bool{}
 	for {
-		part, err := a.cfg.Store.Artifacts(r.Context(), store.ArtifactFilter{Run: id, Kinds: []string{"rpm", "srpm"}}, next)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
 		for _, x := range part.Items {
 			if sent[x.Blob] {
 				continue
@@ -351,6 +370,9 @@ func (a *API) serveRPMs(w http.ResponseWriter, r *http.Request, id int64) error 
 			return archive.Close()
 		}
 		next.Cursor = part.Next
+		if part, err = a.cfg.Store.Artifacts(r.Context(), filter, next); err != nil {
+			panic(http.ErrAbortHandler)
+		}
 	}
 }
 

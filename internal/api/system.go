@@ -79,11 +79,25 @@ type limitInput struct{ Body Limit }
 func (a *API) setLimit(ctx context.Context, in *limitInput) (*struct{}, error) {
 	who := auth.FromContext(ctx)
 	return nil, a.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		was, err := tx.Limits(ctx)
+		if err != nil {
+			return err
+		}
 		if err := tx.SetLimit(ctx, store.Limit{Scope: in.Body.Scope, Name: in.Body.Name, Value: in.Body.Value}); err != nil {
 			return err
 		}
-		return who.Audit(ctx, tx, auth.Change{Action: "limit.set", Object: in.Body.Scope + " " + in.Body.Name, Detail: map[string]any{"value": in.Body.Value}})
+		return who.Audit(ctx, tx, auth.Change{Action: "limit.set", Object: in.Body.Scope + " " + in.Body.Name, Detail: map[string]any{"value": auth.FromTo(limitIn(was, in.Body), limitIn([]store.Limit{{Scope: in.Body.Scope, Name: in.Body.Name, Value: in.Body.Value}}, in.Body))}})
 	})
+}
+
+// limitIn is the value of a limit among all, nil where there is none.
+func limitIn(all []store.Limit, of Limit) any {
+	for _, l := range all {
+		if l.Scope == of.Scope && l.Name == of.Name && l.Value >= 0 {
+			return l.Value
+		}
+	}
+	return nil
 }
 
 type queueInput struct{ Page }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
+	"strings"
 
 	"reqpm/internal/store"
 )
@@ -18,8 +20,11 @@ type Change struct {
 	Detail map[string]any
 }
 
-// maxDetail bounds an entry; a longer detail is left out, not the entry.
-const maxDetail = 16 << 10
+// Bounds of an entry, in bytes: where the detail is longer, its texts are cut; where it still is, it is left out, not the entry.
+const (
+	maxDetail     = 16 << 10
+	maxDetailText = 300
+)
 
 // Audit notes a change, in the transaction that makes it.
 func (who Identity) Audit(ctx context.Context, tx *store.Tx, c Change) error {
@@ -43,8 +48,14 @@ func auditDetail(detail map[string]any) (json.RawMessage, error) {
 	if err := json.Unmarshal(text, &plain); err != nil {
 		return nil, err
 	}
-	if text, err = json.Marshal(withoutSecrets(plain)); err != nil {
+	plain = withoutSecrets(plain)
+	if text, err = json.Marshal(plain); err != nil {
 		return nil, err
+	}
+	if len(text) > maxDetail {
+		if text, err = json.Marshal(cut(plain)); err != nil {
+			return nil, err
+		}
 	}
 	if len(text) > maxDetail {
 		return json.RawMessage(`{"note":"left out: too long"}`), nil
@@ -82,6 +93,39 @@ func withoutSecrets(v any) any {
 		return userinfo.ReplaceAllString(v, "://"+hidden+"@")
 	}
 	return v
+}
+
+// cut shortens the texts of a JSON value.
+func cut(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name := range v {
+			v[name] = cut(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = cut(v[i])
+		}
+	case string:
+		if len(v) > maxDetailText {
+			return strings.ToValidUTF8(v[:maxDetailText], "") + fmt.Sprintf("… (%d bytes)", len(v))
+		}
+	}
+	return v
+}
+
+// Differences is a Change's Detail: what each value was and is, of those that are not the same. What is in one of them alone
+// came or went: it was, or is, nothing.
+func Differences(was, is map[string]any) map[string]any {
+	detail := map[string]any{}
+	for _, both := range []map[string]any{was, is} {
+		for name := range both {
+			if !reflect.DeepEqual(was[name], is[name]) {
+				detail[name] = FromTo(was[name], is[name])
+			}
+		}
+	}
+	return detail
 }
 
 // FromTo is what a value of a Change's Detail was and is now.

@@ -105,10 +105,14 @@ func (a *Auth) SetAnonymousRole(ctx context.Context, who Identity, role Role) er
 		return fmt.Errorf("%w: everybody cannot be %s", ErrInvalid, role)
 	}
 	return a.store.Write(ctx, func(tx *store.Tx) error {
+		was, err := tx.Setting(ctx, SettingAnonymousRole)
+		if err != nil {
+			return err
+		}
 		if err := tx.SetSetting(ctx, SettingAnonymousRole, role.String()); err != nil {
 			return err
 		}
-		return who.Audit(ctx, tx, Change{Action: "settings.change", Object: SettingAnonymousRole, Detail: map[string]any{"value": role}})
+		return who.Audit(ctx, tx, Change{Action: "settings.change", Object: SettingAnonymousRole, Detail: map[string]any{"value": FromTo(stored(was), role)}})
 	})
 }
 

@@ -76,7 +76,7 @@ func (a *Auth) SetPassword(ctx context.Context, who Identity, user int64, old, p
 	if err != nil {
 		return err
 	}
-	return a.changeUser(ctx, who, user, "user.password", nil, func(now *store.User) error {
+	return a.changeUser(ctx, who, user, "user.password", func(now *store.User) error {
 		if self && now.Hash != u.Hash { // changed while the old one was checked
 			return ErrLogin
 		}
@@ -99,17 +99,10 @@ func (a *Auth) ChangeUser(ctx context.Context, who Identity, user int64, c UserC
 	if err := Allowed(who, Admin, 0); err != nil {
 		return err
 	}
-	detail := map[string]any{}
-	if c.Role != nil {
-		if *c.Role < None || *c.Role > Admin {
-			return fmt.Errorf("%w: there is no such role", ErrInvalid)
-		}
-		detail["role"] = *c.Role
+	if c.Role != nil && (*c.Role < None || *c.Role > Admin) {
+		return fmt.Errorf("%w: there is no such role", ErrInvalid)
 	}
-	if c.Disabled != nil {
-		detail["disabled"] = *c.Disabled
-	}
-	return a.changeUser(ctx, who, user, "user.change", detail, func(u *store.User) error {
+	return a.changeUser(ctx, who, user, "user.change", func(u *store.User) error {
 		if c.If != nil {
 			shown := *u
 			shown.Hash = ""
@@ -153,7 +146,7 @@ func (a *Auth) User(ctx context.Context, who Identity, id int64) (store.User, er
 
 // changeUser changes a user in one transaction. Where the password or whether they are disabled changes, their sessions
 // end.
-func (a *Auth) changeUser(ctx context.Context, who Identity, id int64, action string, detail map[string]any, change func(*store.User) error) error {
+func (a *Auth) changeUser(ctx context.Context, who Identity, id int64, action string, change func(*store.User) error) error {
 	return a.store.Write(ctx, func(tx *store.Tx) error {
 		u, err := tx.User(ctx, id)
 		if err != nil {
@@ -174,6 +167,7 @@ func (a *Auth) changeUser(ctx context.Context, who Identity, id int64, action st
 				return err
 			}
 		}
+		detail := Differences(map[string]any{"role": stored(was.Role), "disabled": was.Disabled}, map[string]any{"role": stored(u.Role), "disabled": u.Disabled})
 		return who.Audit(ctx, tx, Change{Action: action, Object: "user " + u.Name, Detail: detail})
 	})
 }
@@ -275,7 +269,9 @@ func (a *Auth) SetMember(ctx context.Context, who Identity, user, project int64,
 		if err != nil {
 			return err
 		}
+		was := None
 		for _, m := range members { // nobody takes away what they could not give
+			was = stored(m.Role)
 			if err := Allowed(who, stored(m.Role), project); err != nil {
 				return err
 			}
@@ -287,6 +283,6 @@ func (a *Auth) SetMember(ctx context.Context, who Identity, user, project int64,
 		if err := tx.SetMember(ctx, user, project, name); err != nil {
 			return err
 		}
-		return who.Audit(ctx, tx, Change{Action: "member.set", Object: "user " + u.Name, Project: project, Detail: map[string]any{"role": role}})
+		return who.Audit(ctx, tx, Change{Action: "member.set", Object: "user " + u.Name, Project: project, Detail: map[string]any{"role": FromTo(was, role)}})
 	})
 }

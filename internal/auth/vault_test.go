@@ -189,7 +189,7 @@ func TestAudit(t *testing.T) {
 					t.Errorf("a secret in %s", line)
 				}
 			}
-			if e.Action == "member.set" && (e.Who != "ada" || e.Address != "192.0.2.1" || e.Project != one || e.Object != "user bob" || string(e.Detail) != `{"role":"maintainer"}`) {
+			if e.Action == "member.set" && (e.Who != "ada" || e.Address != "192.0.2.1" || e.Project != one || e.Object != "user bob" || string(e.Detail) != `{"role":{"from":"none","to":"maintainer"}}`) {
 				t.Errorf("%s", line)
 			}
 			if e.Action == "project.change" && (!strings.Contains(string(e.Detail), `"tls":true`) || !strings.Contains(string(e.Detail), "587") || !strings.Contains(string(e.Detail), "?a=b@c")) {

@@ -150,8 +150,10 @@ func (s served) Check(ctx context.Context, sub service.Subject, targets []string
 	if err != nil {
 		return err
 	}
-	if err := s.checkSource(o, sub); err != nil {
-		return err
+	if sub.Project != "" { // else it is the server's settings that ask, which have no source
+		if err := s.checkSource(o, sub); err != nil {
+			return err
+		}
 	}
 	o.targets = targets
 	found, err := s.a.findTargets(ctx, o)

@@ -9,7 +9,8 @@ import (
 // Projects answers what is asked of a Git address before there is a project, and checks settings. Package cli has the
 // one implementation. Safe for concurrent use.
 type Projects interface {
-	// Check is an error for settings or targets that no run could begin with.
+	// Check is an error for settings or targets that no run could begin with. A subject without a project's name has no
+	// source: its settings and the targets alone are looked at.
 	Check(ctx context.Context, sub Subject, targets []string) error
 	// Refs are the branches and tags of a subject's address, which its secrets open.
 	Refs(ctx context.Context, sub Subject) ([]source.Ref, error)

@@ -142,6 +142,15 @@ type SettingError struct{ Name, Text string }
 func (e *SettingError) Error() string        { return e.Name + ": " + e.Text }
 func (e *SettingError) Is(target error) bool { return target == ErrSetting }
 
+// SettingNames are the names of all settings of the server.
+func SettingNames() []string {
+	var names []string
+	for _, s := range serverSettings {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 func findSetting(name string) (setting, error) {
 	for _, s := range serverSettings {
 		if s.name == name {
@@ -254,7 +263,7 @@ func (b SettingsBase) Check(ctx context.Context, projects Projects, change Setti
 			return err
 		}
 		if name == "default_targets" {
-			if err := projects.Check(ctx, Subject{Project: "settings"}, values.DefaultTargets); err != nil {
+			if err := projects.Check(ctx, Subject{}, values.DefaultTargets); err != nil {
 				return &SettingError{name, err.Error()}
 			}
 		}

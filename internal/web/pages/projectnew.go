@@ -279,7 +279,7 @@ func (p *Pages) changeProject(q *request) error {
 	if changed.Settings, err = json.Marshal(settings); err != nil {
 		return err
 	}
-	err = q.write(auth.Change{Action: "project.change", Object: changed.Name, Project: changed.ID}, func(tx *store.Tx) error { return tx.UpdateProject(q.ctx(), changed) })
+	err = q.write(auth.Change{Action: "project.change", Object: changed.Name, Project: changed.ID, Detail: auth.Differences(service.ProjectFacts(q.project), service.ProjectFacts(changed))}, func(tx *store.Tx) error { return tx.UpdateProject(q.ctx(), changed) })
 	if err != nil {
 		return err
 	}
