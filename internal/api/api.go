@@ -45,8 +45,10 @@ type Config struct {
 	Preview  Preview
 	Plans    *service.PlanPreviews
 	Settings service.SettingsBase
-	Version  string
-	Log      *slog.Logger
+	// Repositories are where this process has them.
+	Repositories service.Repositories
+	Version      string
+	Log          *slog.Logger
 	// Events are those after a number, and then every new one until the context ends.
 	Events func(ctx context.Context, after int64, filter store.EventFilter) iter.Seq2[store.Event, error]
 }
@@ -102,6 +104,7 @@ func New(cfg Config) *API {
 	a.secretOperations()
 	a.specOperations()
 	a.planOperations()
+	a.snapshotOperations()
 	a.streams()
 	a.withoutNull()
 	a.strict()

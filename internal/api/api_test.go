@@ -56,11 +56,12 @@ type bed struct {
 	auth  *auth.Auth
 	logs  *blob.Logs
 	blobs blob.Store
+	state string // of the server, with the repositories
 }
 
 func newBed(t testing.TB, url string) *bed {
 	t.Helper()
-	b := &bed{t: t, store: storetest.Open(t, url)}
+	b := &bed{t: t, store: storetest.Open(t, url), state: t.TempDir()}
 	var err error
 	if b.auth, err = auth.New(auth.Config{Store: b.store, Cost: auth.Cost{Memory: 64, Passes: 1, Threads: 1}}); err != nil {
 		t.Fatal(err)
@@ -92,7 +93,8 @@ func newBed(t testing.TB, url string) *bed {
 	}
 	plans := service.NewPlanPreviews(service.New(service.Config{Pipelines: noPipelines{}, Hide: func([]secret.Secret) func(string) string { return func(text string) string { return text } }}))
 	t.Cleanup(plans.Close)
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Plans: plans, Settings: service.NewSettingsBase(), Version: "test", Events: events})
+	steps := service.New(service.Config{Store: b.store, Blobs: blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase()})
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Plans: plans, Settings: service.NewSettingsBase(), Repositories: steps, Version: "test", Events: events})
 	return b
 }
 

@@ -59,7 +59,7 @@ func (w *walked) good(s *schema) any {
 	case s.Type == "integer", s.Type == "number":
 		return 1
 	}
-	for _, text := range []string{"abcdefghijkl", "https://git.example.org/app.git", "6h", "10.1.2.0/24", "ada@example.org"} {
+	for _, text := range []string{"abcdefghijkl", "https://git.example.org/app.git", "6h", "10.1.2.0/24", "ada@example.org", "0123456789abcdef0123"} {
 		if fits, err := regexp.MatchString(s.Pattern, text); err == nil && fits {
 			return text
 		}
@@ -156,7 +156,7 @@ func TestBadInputOfEveryOperation(t *testing.T) {
 	w := &walked{bed: b, token: b.token(auth.Admin, 0), schemas: doc.Components.Schemas}
 	fields := 0
 	for path, methods := range doc.Paths {
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{session}", "0", "{name}", "x").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{session}", "0", "{name}", "x", "{repository}", "9").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
 			at = strings.Replace(at, fmt.Sprint(run), fmt.Sprint(project), 1)
 		}

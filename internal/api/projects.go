@@ -338,6 +338,8 @@ type Repository struct {
 	Checked  *time.Time `json:"checked,omitempty"`
 	Problem  string     `json:"problem,omitempty"`
 	Updated  time.Time  `json:"updated"`
+	Pinned   *time.Time `json:"pinned,omitempty" doc:"since when it stays at its snapshot, whatever is published"`
+	PinnedBy string     `json:"pinned_by,omitempty"`
 }
 
 func (a *API) projectRepositories(ctx context.Context, in *ProjectPath) (*listOf[Repository], error) {
@@ -346,11 +348,13 @@ func (a *API) projectRepositories(ctx context.Context, in *ProjectPath) (*listOf
 		return nil, err
 	}
 	all, err := a.cfg.Store.Repositories(ctx, p.ID)
-	return newList(store.Part[store.Repository]{Items: all}, func(r store.Repository) Repository {
-		path := "/repos/" + p.Name + "/" + r.Channel + "/" + r.Target
-		return Repository{ID: r.ID, Project: r.Project, Channel: r.Channel, Target: r.Target, Path: path + "/", RepoFile: path + ".repo",
-			Snapshot: r.Snapshot, Checked: at(r.Checked), Problem: r.Problem, Updated: r.Updated}
-	}), err
+	return newList(store.Part[store.Repository]{Items: all}, func(r store.Repository) Repository { return repositoryView(p, r) }), err
+}
+
+func repositoryView(p store.Project, r store.Repository) Repository {
+	path := "/repos/" + p.Name + "/" + r.Channel + "/" + r.Target
+	return Repository{ID: r.ID, Project: r.Project, Channel: r.Channel, Target: r.Target, Path: path + "/", RepoFile: path + ".repo",
+		Snapshot: r.Snapshot, Checked: at(r.Checked), Problem: r.Problem, Updated: r.Updated, PinnedBy: r.PinnedBy, Pinned: at(r.PinnedAt)}
 }
 
 type discoverInput struct {

@@ -46,6 +46,9 @@ var routes = map[string]entry{
 	"GET /projects/{id}/log":                                  {auth.Viewer, project},
 	"GET /projects/{id}/outdated":                             {auth.Viewer, project},
 	"GET /projects/{id}/repositories":                         {auth.Viewer, project},
+	"GET /projects/{id}/repositories/{repository}/snapshots":  {auth.Viewer, project},
+	"POST /projects/{id}/repositories/{repository}/rollback":  {auth.Maintainer, project},
+	"POST /projects/{id}/repositories/{repository}/unpin":     {auth.Maintainer, project},
 	"GET /projects/{id}/members":                              {auth.Maintainer, project},
 	"PUT /projects/{id}/members/{user}":                       {auth.Maintainer, project},
 	"DELETE /projects/{id}/members/{user}":                    {auth.Maintainer, project},
@@ -165,15 +168,15 @@ func TestRolesOfEveryOperation(t *testing.T) {
 			continue
 		}
 		left--
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{repository}", "9").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
-			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path)
+			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{repository}", "9").Replace(path)
 		}
 		if path == "/api/v1/search" {
 			at += "?q=app" // which there is, for some
 		}
 		if method == http.MethodDelete {
-			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
+			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{repository}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
 		}
 		for _, r := range roles {
 			w := b.quick(tokens[r], method, at)

@@ -254,7 +254,11 @@ func (v *Vault) Secrets(ctx context.Context, q store.Queries, project int64) (ma
 	return all, nil
 }
 
-// Reseal seals anew what an older key of the vault has sealed, and says how many secrets that were: for the server's start.
+// Rotated tells whether there are older keys, whose secrets Reseal is for.
+func (v *Vault) Rotated() bool { return len(v.keys) > 1 }
+
+// Reseal seals anew what an older key of the vault has sealed of projects, and says how many secrets that were: for the
+// server's start. Those of channels are package notify's.
 func (v *Vault) Reseal(ctx context.Context, s *store.Store) (resealed int, err error) {
 	for page := (store.Page{Limit: 500, Sort: "id"}); ; {
 		part, err := s.Projects(ctx, store.ProjectFilter{}, page)
@@ -284,23 +288,46 @@ func (v *Vault) resealProject(ctx context.Context, tx *store.Tx, project int64) 
 	if err != nil {
 		return 0, err
 	}
-	newest := v.keys[len(v.keys)-1]
 	for _, name := range names {
 		sealed, err := tx.Secret(ctx, project, name)
 		if err != nil {
 			return 0, err
 		}
-		if len(sealed) > keyIDSize && bytes.Equal(sealed[1:1+keyIDSize], newest.id[:]) {
-			continue
-		}
-		secret, err := v.Open(project, name, sealed)
+		again, older, err := v.Anew(project, name, sealed)
 		if err != nil {
 			return 0, err
 		}
-		if err := tx.PutSecret(ctx, project, name, v.Seal(project, name, secret)); err != nil {
+		if !older {
+			continue
+		}
+		if err := tx.PutSecret(ctx, project, name, again); err != nil {
 			return 0, err
 		}
 		resealed++
 	}
-	return resealed, nil
+	hook, err := tx.PushHook(ctx, project)
+	if errors.Is(err, store.ErrNotFound) {
+		return resealed, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	again, older, err := v.Anew(project, PushSecretName, hook.Sealed)
+	if err != nil || !older {
+		return resealed, err
+	}
+	return resealed + 1, tx.SetPushSecret(ctx, project, again, hook.Rotated)
+}
+
+// Anew is what Seal would make of a sealed secret; older is false, and nothing made, where the newest key has sealed it.
+func (v *Vault) Anew(project int64, name string, sealed []byte) (again []byte, older bool, err error) {
+	newest := v.keys[len(v.keys)-1]
+	if len(sealed) > keyIDSize && bytes.Equal(sealed[1:1+keyIDSize], newest.id[:]) {
+		return nil, false, nil
+	}
+	secret, err := v.Open(project, name, sealed)
+	if err != nil {
+		return nil, true, err
+	}
+	return v.Seal(project, name, secret), true, nil
 }

@@ -125,6 +125,9 @@ func TestSecrets(t *testing.T) {
 		}
 		f.must(f.DeleteSecret(ctx, f.ada, two, "git"))
 
+		hook, sealedHook := v.NewPushSecret(one)
+		f.must(f.db.AddPushHook(ctx, store.PushHook{Project: one, Sealed: sealedHook}))
+
 		// A new key; the old one opens what it sealed until that is sealed anew.
 		f.must(RotateKey(dir))
 		rotated := openVault(t, dir)
@@ -133,10 +136,15 @@ func TestSecrets(t *testing.T) {
 		if string(got["git"]) != secret || len(got) != 1 {
 			t.Errorf("%q", got)
 		}
-		for _, want := range []int{1, 0} {
+		for _, want := range []int{2, 0} {
 			if n, err := rotated.Reseal(ctx, f.db); n != want || err != nil {
 				t.Errorf("%d sealed anew, %v", n, err)
 			}
+		}
+		kept, err := f.db.PushHook(ctx, one)
+		f.must(err)
+		if again, err := rotated.Open(one, PushSecretName, kept.Sealed); err != nil || string(again) != hook || bytes.Equal(kept.Sealed, sealedHook) {
+			t.Errorf("the hook's secret: %q %v", again, err)
 		}
 		_, err = v.Secrets(ctx, f.db.Queries, one) // which has the old key only
 		if !errors.Is(err, ErrSealed) || !strings.Contains(err.Error(), KeyFile) {

@@ -100,8 +100,8 @@ order, and publishes a signed dnf repository that provably installs.
 	flags.BoolVarP(&a.global.verbose, "verbose", "v", false, "say more about what is done")
 	cmd.AddCommand(
 		a.newBuildCommand(), a.newPlanCommand(), a.newResolveCommand(), a.newLockCommand(), a.newWhyCommand(), a.newGraphCommand(), a.newLicensesCommand(), a.newOutdatedCommand(), a.newSpecCommand(),
-		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(), a.newServeCommand(), a.newBackupCommand(), a.newRestoreCommand(), a.newDatabaseCommand(), a.newWorkerCommand(), a.newTokenCommand(),
-		a.newLoginCommand(), a.newLogoutCommand(), a.newProjectCommand(), a.newRunCommand(), a.newLogsCommand(), a.newArtifactsCommand(), a.newQueueCommand(), a.newSearchCommand(), a.newWorkersCommand(), a.newSettingsCommand(),
+		a.newTargetsCommand(), a.newLintCommand(), a.newDoctorCommand(), a.newDiagnoseCommand(), a.newCleanCommand(), a.newRefsCommand(), a.newBenchCommand(), a.newVersionCommand(), a.newServeCommand(), a.newBackupCommand(), a.newRestoreCommand(), a.newDatabaseCommand(), a.newWorkerCommand(), a.newTokenCommand(), a.newRotateKeyCommand(),
+		a.newLoginCommand(), a.newLogoutCommand(), a.newProjectCommand(), a.newRepoCommand(), a.newRunCommand(), a.newLogsCommand(), a.newArtifactsCommand(), a.newQueueCommand(), a.newSearchCommand(), a.newWorkersCommand(), a.newSettingsCommand(),
 	)
 	for _, sub := range cmd.Commands() {
 		sub.Args = usageOf(sub.Args)

@@ -155,6 +155,21 @@ func (p *parts) secrets(ctx context.Context, project int64) ([]secret.Secret, er
 	return p.vault.ProjectSecrets(ctx, p.store.Queries, project)
 }
 
+// reseal seals with the newest key what older ones have sealed. What cannot be is told, and opens as it did, or not.
+func (p *parts) reseal(ctx context.Context, log *slog.Logger) {
+	if !p.vault.Rotated() {
+		return
+	}
+	n, err := p.vault.Reseal(ctx, p.store)
+	channels, channelErr := notify.Reseal(ctx, p.store, p.vault)
+	if err = errors.Join(err, channelErr); err != nil {
+		log.Error("secrets could not all be sealed with the newest key; keep the older ones in "+auth.KeyFile, "error", err)
+	}
+	if n+channels > 0 {
+		log.Info("secrets were sealed with the newest key", "secrets", n+channels)
+	}
+}
+
 // hide cuts secrets out of texts.
 func hide(all []secret.Secret) func(string) string {
 	return auth.NewRedactor(secret.Values(all)...).String
@@ -265,6 +280,7 @@ func (a *app) runServe(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer func() { _ = p.close() }()
+	p.reseal(ctx, log)
 	e, err := p.newEngine(o.serviceOptions, o.roles, p.store.Local(), log, a.version)
 	if err != nil {
 		return err
@@ -332,7 +348,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	}
 	plans := service.NewPlanPreviews(p.service)
 	defer plans.Close()
-	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Plans: plans, Settings: p.base, Version: a.version, Log: log, Events: e.Events})
+	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Plans: plans, Settings: p.base, Repositories: p.service, Version: a.version, Log: log, Events: e.Events})
 	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Settings: p.base, Version: a.version, Log: log, Health: o.health,
 		Notify: p.notify, Vault: p.vault, Preview: p.service.Preview, Plans: plans, SignedWith: p.signedWith, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,

@@ -23,7 +23,9 @@ func TestRemoteSettings(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	b.must("settings", "reset", "min_free")
-	b.exits(exitUsage, "no such setting", "settings", "reset", "listen")
+	b.exits(exitUsage, "retention_days", "settings", "reset", "listen") // with the names that there are
+	b.must("settings", "set", "default_targets=local")
+	b.exits(exitUsage, "no target \"el1\"", "settings", "set", "default_targets=el1")
 	b.exits(exitUsage, "there is no setting", "settings", "set", "listen=:80")
 	b.exits(exitUsage, "expected integer", "settings", "set", "log_days=many")
 	b.exits(exitUsage, "min_age", "settings", "set", "min_age=soon")

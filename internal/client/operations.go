@@ -129,6 +129,28 @@ func (c *Client) Repositories(ctx context.Context, project string) ([]api.Reposi
 	return Collect(list[api.Repository](ctx, c, "/projects/"+url.PathEscape(project)+"/repositories", nil), 0)
 }
 
+// Snapshots are those of a repository that are there, the one that was published last first.
+func (c *Client) Snapshots(ctx context.Context, r api.Repository) ([]api.Snapshot, error) {
+	return Collect(list[api.Snapshot](ctx, c, repositoryPath(r)+"/snapshots", nil), 0)
+}
+
+// RollBack has clients of a repository get a snapshot from now on; "": the one before. With dry it is only said which.
+func (c *Client) RollBack(ctx context.Context, r api.Repository, snapshot string, dry bool) (s api.SwitchedRepository, err error) {
+	body := struct {
+		Snapshot string `json:"snapshot,omitempty"`
+	}{snapshot}
+	return s, c.call(ctx, http.MethodPost, dryRun(repositoryPath(r)+"/rollback", dry), body, &s)
+}
+
+// Unpin has clients of a repository get what was published last.
+func (c *Client) Unpin(ctx context.Context, r api.Repository) (s api.SwitchedRepository, err error) {
+	return s, c.call(ctx, http.MethodPost, repositoryPath(r)+"/unpin", nil, &s)
+}
+
+func repositoryPath(r api.Repository) string {
+	return fmt.Sprintf("/projects/%d/repositories/%d", r.Project, r.ID)
+}
+
 // Discovered is what a Git address has.
 type Discovered struct {
 	Refs   []api.Ref `json:"refs"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -337,4 +338,47 @@ func TestSecretsStayWithTheirPlace(t *testing.T) {
 	if other = other.keep(mail); other.Password != "" || other.check(Email) == nil {
 		t.Error("the password would be sent elsewhere")
 	}
+}
+
+// With a new key, channels of a project and of all are sealed with it, and open with nothing else.
+func TestReseal(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := newBed(t, url, nil)
+		b.allowLoopback()
+		dir := t.TempDir()
+		old, err := auth.OpenVault(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.n.cfg.Vault = old
+		ids := []int64{}
+		for _, project := range []int64{0, b.p.ID} {
+			c := b.channel(store.Channel{Project: project, Name: "team", Kind: "slack", Events: []string{"failed"}}, ChannelSettings{URL: "https://127.0.0.1/swordfish"})
+			ids = append(ids, c.ID)
+		}
+		if err := auth.RotateKey(dir); err != nil {
+			t.Fatal(err)
+		}
+		rotated, err := auth.OpenVault(dir)
+		if err != nil || !rotated.Rotated() || old.Rotated() {
+			t.Fatal(err)
+		}
+		for _, want := range []int{2, 0} {
+			if n, err := Reseal(t.Context(), b.store, rotated); n != want || err != nil {
+				t.Errorf("%d sealed anew, not %d: %v", n, want, err)
+			}
+		}
+		for _, id := range ids {
+			c, err := b.store.Channel(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s, err := open(rotated, c); err != nil || s.URL != "https://127.0.0.1/swordfish" {
+				t.Errorf("%+v %v", s, err)
+			}
+			if _, err := open(old, c); !errors.Is(err, auth.ErrSealed) {
+				t.Errorf("the old key opens it still: %v", err)
+			}
+		}
+	})
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -85,6 +86,9 @@ func (p *Pipeline) Publish(ctx context.Context, work *Work, outcomes map[plan.ID
 	}
 	req.RPMs = append(req.RPMs, standIns...)
 	snapshot, err := repo.Publish(ctx, req)
+	if snapshot.Pinned != "" {
+		p.warn("publish", fmt.Sprintf("the repository is pinned to the snapshot %s: clients go on getting that one, until somebody unpins it; what was published now is the snapshot %s", snapshot.Pinned, snapshot.ID))
+	}
 	published := Published{Snapshot: snapshot, SetName: set.RPMs[0].Name, debs: debs}
 	for _, file := range standIns {
 		r, readErr := readRPM(file, p.Target().Python)
@@ -233,7 +237,7 @@ func (p *Pipeline) Verify(ctx context.Context, work *Work, outcomes map[plan.ID]
 	}
 	result, err := base.Verify(ctx, builder.Verification{
 		Debs:     debs,
-		RepoFile: published.Snapshot.RepoFile, Install: []string{published.SetName}, Log: proof.Log, Network: true, Stdout: &out,
+		RepoFile: cmp.Or(published.Snapshot.OwnFile, published.Snapshot.RepoFile), Install: []string{published.SetName}, Log: proof.Log, Network: true, Stdout: &out,
 		Script: []string{p.Target().Python.Executable, "-c", proofScript, string(script)},
 	})
 	if err != nil {

@@ -4,6 +4,7 @@
 //	ROOT/snapshots/ID/{Packages,Source}   signed RPMs, repodata in each half
 //	ROOT/current -> snapshots/ID          switched by one rename
 //	ROOT/REPOID.repo                      what people and Verify use
+//	ROOT/pinned                           the snapshot that stays current whatever is published, after RollBack
 //	ROOT/signed/                          signed copies, kept so that bytes stay the same
 //
 // A client that follows current sees the old set or the new one, never a mixture, and

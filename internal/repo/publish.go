@@ -57,6 +57,8 @@ type Snapshot struct {
 	Current  string    `json:"-"`  // the stable link, absolute
 	RepoFile string    `json:"-"`  // the .repo file, absolute
 	New      bool      `json:"-"`  // false when this very set was there already
+	Pinned   string    `json:"-"`  // the snapshot that clients get all the same, because the repository is pinned to it; "": this one
+	OwnFile  string    `json:"-"`  // while another is pinned: a .repo file of this very snapshot, absolute
 	Packages []Package `json:"packages"`
 	Created  time.Time `json:"created"`
 	KeyID    string    `json:"key_id"`
@@ -147,7 +149,7 @@ func (p *publication) publish(ctx context.Context) (Snapshot, error) {
 		}
 	}
 	snap.Dir, snap.Current = dir, filepath.Join(p.root, Current)
-	if err := p.switchTo(id); err != nil {
+	if err := p.published(&snap); err != nil {
 		return Snapshot{}, err
 	}
 	if snap.RepoFile, err = p.writeRepoFile(); err != nil {

@@ -34,12 +34,17 @@ func (p *publication) writeRepoFile() (string, error) {
 	if base == "" {
 		base = fileURL(filepath.Join(p.root, Current))
 	}
+	return p.writeRepoFileFor(p.req.ID+".repo", base)
+}
+
+// writeRepoFileFor writes a .repo file of what is at base into the root.
+func (p *publication) writeRepoFileFor(file, base string) (string, error) {
 	name := p.req.Name
 	if name == "" {
 		name = p.req.ID
 	}
 	want := []byte(RepoFile(p.req.ID, name, base))
-	path := filepath.Join(p.root, p.req.ID+".repo")
+	path := filepath.Join(p.root, file)
 	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, want) {
 		return path, nil
 	}

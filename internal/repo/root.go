@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -39,19 +40,17 @@ func (p *publication) removeLeftovers() error {
 	return nil
 }
 
-// switchTo makes snapshot id the current one by one rename.
-func (p *publication) switchTo(id string) error {
+// pointAt makes snapshot id the current one by one rename.
+func (p *publication) pointAt(id string) error {
 	target := filepath.Join(snapshotsDir, id)
 	link := filepath.Join(p.root, Current)
 	if now, err := os.Readlink(link); err == nil && now == target {
 		return nil
 	}
-	// The time of the directory says when it was last made current: prune keeps the newest.
-	now := time.Now()
-	if err := os.Chtimes(filepath.Join(p.root, target), now, now); err != nil {
+	tmp := filepath.Join(p.root, tmpPrefix+"link")
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of somebody who was killed
 		return err
 	}
-	tmp := filepath.Join(p.root, tmpPrefix+"link")
 	if err := os.Symlink(target, tmp); err != nil {
 		return err
 	}

@@ -16,3 +16,6 @@ func (s *Service) UseBuilds(ctx context.Context, keys ...string) error {
 func (s *Service) Expected(ctx context.Context, target string, p *plan.Plan) (map[plan.ID]float64, error) {
 	return s.expected(ctx, target, p)
 }
+
+// Infrastructure tells whether a step that fails with an error is tried again.
+func Infrastructure(err error) bool { return infrastructure(err) }

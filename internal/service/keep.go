@@ -220,8 +220,8 @@ func (s *Service) get(ctx context.Context, name, file string) error {
 func (s *Service) notePublished(ctx context.Context, sub Subject, step store.Step, p Published) error {
 	note := func(tx *store.Tx) error {
 		snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: sub.Target, Path: p.Snapshot, Packages: int64(p.Packages), Size: p.Size})
-		if err != nil {
-			return err
+		if err != nil || p.Pinned != "" {
+			return err // clients get another
 		}
 		_, err = tx.PointRepository(ctx, step.Project, channel(sub), sub.Target, snapshot.ID)
 		return err

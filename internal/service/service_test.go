@@ -44,7 +44,7 @@ func (p pipelines) Open(context.Context, service.Subject, *lockfile.File, func(p
 }
 
 func (p pipelines) Source(s service.Subject) (source.Request, error) {
-	return source.Request{URL: s.GitURL, Ref: s.Ref, Dir: filepath.Join(p.state, "checkouts"), Allow: source.Policy{Local: true}}, nil
+	return source.Request{URL: s.GitURL, Ref: s.Ref, Dir: filepath.Join(p.state, "checkouts"), Allow: source.Policy{Local: true, Loopback: true, HTTP: true}, Credentials: source.Credentials{Secrets: s.Secrets}}, nil
 }
 
 func newBed(t *testing.T, url string) *bed {

@@ -48,7 +48,7 @@ func (s *Service) Checkout(ctx context.Context, sub Subject, say Say) (Checkout,
 	say("check out " + source.Redacted(req.URL))
 	c, err := source.Fetch(ctx, req)
 	if err != nil {
-		return Checkout{}, err
+		return Checkout{}, whatToDo(sub, req.URL, err)
 	}
 	for _, w := range c.Warnings {
 		say("warning: " + w)
@@ -233,6 +233,8 @@ type Published struct {
 	Apt      []string `json:"apt,omitempty"`
 	Packages int      `json:"packages"` // without source packages
 	Size     int64    `json:"size"`     // bytes of all packages
+	// Pinned is the snapshot that clients get all the same; absent: this one.
+	Pinned string `json:"pinned,omitempty"`
 }
 
 // Proven is the result of step verify.
@@ -248,7 +250,7 @@ func (s *Service) Publish(ctx context.Context, sub Subject, logs string, say Say
 		return Published{}, err
 	}
 	defer s.sessions.release(x)
-	p := Published{RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt}
+	p := Published{RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt, Pinned: published.Snapshot.Pinned}
 	for _, rpm := range published.Snapshot.Packages {
 		p.Size += rpm.Size
 		if !rpm.Source() {

@@ -261,6 +261,9 @@ func keysOf(steps []store.Step, target string) (map[plan.ID]string, error) {
 
 // infrastructure tells errors of the machine and the network from those of a project or a package.
 func infrastructure(err error) bool {
+	if users(err) {
+		return false
+	}
 	if be, ok := errors.AsType[*BuildError](err); ok {
 		return be.Outcome != nil && (be.Outcome.Why == "infrastructure" || be.Outcome.Why == "disk-full")
 	}

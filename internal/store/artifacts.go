@@ -120,6 +120,11 @@ func (q Queries) Snapshot(ctx context.Context, id int64) (Snapshot, error) {
 	return one(ctx, q, "read a snapshot", scanSnapshot, "SELECT "+snapshotColumns+" FROM snapshots WHERE id = $1", id)
 }
 
+// SnapshotAt is the one at a path: ErrNotFound.
+func (q Queries) SnapshotAt(ctx context.Context, project int64, target, path string) (Snapshot, error) {
+	return one(ctx, q, "read a snapshot", scanSnapshot, "SELECT "+snapshotColumns+" FROM snapshots WHERE project = $1 AND target = $2 AND path = $3", project, target, path)
+}
+
 // DeleteSnapshot is ErrReference when a repository points at it.
 func (q Queries) DeleteSnapshot(ctx context.Context, id int64) error {
 	return q.must(ctx, "delete a snapshot", "DELETE FROM snapshots WHERE id = $1", id)
@@ -135,12 +140,14 @@ type Repository struct {
 	Checked  time.Time // its metadata, last
 	Problem  string    // that the check found; "": none
 	Updated  time.Time
+	PinnedBy string // who rolled it back to its snapshot; "": it is not pinned
+	PinnedAt time.Time
 }
 
-const repositoryColumns = "id, project, channel, target, snapshot, checked, problem, updated"
+const repositoryColumns = "id, project, channel, target, snapshot, checked, problem, updated, pinned_by, pinned_at"
 
 func scanRepository(row scanner) (r Repository, err error) {
-	err = row.Scan(&r.ID, &r.Project, &r.Channel, &r.Target, &r.Snapshot, timeColumn{&r.Checked}, &r.Problem, timeColumn{&r.Updated})
+	err = row.Scan(&r.ID, &r.Project, &r.Channel, &r.Target, &r.Snapshot, timeColumn{&r.Checked}, &r.Problem, timeColumn{&r.Updated}, &r.PinnedBy, timeColumn{&r.PinnedAt})
 	return r, err
 }
 
@@ -153,6 +160,21 @@ func (tx *Tx) PointRepository(ctx context.Context, project int64, channel, targe
 		return r, err
 	}
 	return r, tx.AddEvent(ctx, Event{Kind: "repository", Project: project})
+}
+
+// PinRepository makes a repository point at a snapshot and stay there, or by nobody ("") at one from which publications go
+// on. ErrNotFound.
+func (tx *Tx) PinRepository(ctx context.Context, id, snapshot int64, by string) (Repository, error) {
+	at := int64(0)
+	if by != "" {
+		at = millis(now())
+	}
+	r, err := one(ctx, tx.Queries, "pin a repository", scanRepository, "UPDATE repositories SET snapshot = $2, problem = '', updated = $3, pinned_by = $4, pinned_at = $5 WHERE id = $1 RETURNING "+repositoryColumns,
+		id, snapshot, millis(now()), by, at)
+	if err != nil {
+		return r, err
+	}
+	return r, tx.AddEvent(ctx, Event{Kind: "repository", Project: r.Project})
 }
 
 // Repositories are a project's; everybody's when project is 0.

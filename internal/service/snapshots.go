@@ -1,0 +1,117 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"reqpm/internal/repo"
+	"reqpm/internal/store"
+)
+
+// Repositories rolls published repositories back; Service is the one implementation, where the repositories are. Safe for
+// concurrent use.
+type Repositories interface {
+	// Snapshots are those of a repository that clients could get, the one that was published last first.
+	Snapshots(ctx context.Context, p store.Project, r store.Repository) ([]Snapshot, error)
+	// RollBack makes one of them current and pins it: repo.ErrNoSnapshot. note is called in the transaction that says so.
+	RollBack(ctx context.Context, p store.Project, r store.Repository, snapshot, by string, note func(tx *store.Tx) error) (store.Repository, error)
+	// Unpin makes the one current that was published last: repo.ErrNotPinned.
+	Unpin(ctx context.Context, p store.Project, r store.Repository, by string, note func(tx *store.Tx) error) (store.Repository, error)
+}
+
+var _ Repositories = (*Service)(nil)
+
+// Snapshot is a published state of a repository that is there.
+type Snapshot struct {
+	ID        string    `json:"id" doc:"digest of what is in it"`
+	Run       int64     `json:"run,omitempty" doc:"that published it first; absent: retention has removed it"`
+	Packages  int       `json:"packages" doc:"without source packages"`
+	Created   time.Time `json:"created"`
+	Published time.Time `json:"published" doc:"last"`
+	Current   bool      `json:"current" doc:"clients get it"`
+	Pinned    bool      `json:"pinned" doc:"and go on getting it, whatever is published"`
+}
+
+// snapshotPath is what the database calls a snapshot.
+func snapshotPath(p store.Project, r store.Repository, id string) string {
+	return path.Join(p.Name, r.Channel, r.Target, "snapshots", id)
+}
+
+// Snapshots implements Repositories.
+func (s *Service) Snapshots(ctx context.Context, p store.Project, r store.Repository) ([]Snapshot, error) {
+	kept, err := repo.Snapshots(s.repositoryRoot(p.Name, r.Channel, r.Target))
+	if err != nil {
+		return nil, err
+	}
+	runs := map[string]int64{}
+	page := store.Page{Limit: 500, Sort: "-id"}
+	for range 20 { // the newest 10,000
+		part, err := s.cfg.Store.Snapshots(ctx, p.ID, r.Target, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, known := range part.Items {
+			runs[known.Path] = known.Run
+		}
+		if page.Cursor = part.Next; page.Cursor == "" {
+			break
+		}
+	}
+	all := []Snapshot{}
+	for _, k := range kept {
+		all = append(all, Snapshot{ID: k.ID, Run: runs[snapshotPath(p, r, k.ID)], Packages: k.Packages, Created: k.Created, Published: k.Published, Current: k.Current, Pinned: k.Pinned})
+	}
+	return all, nil
+}
+
+// RollBack implements Repositories.
+func (s *Service) RollBack(ctx context.Context, p store.Project, r store.Repository, snapshot, by string, note func(tx *store.Tx) error) (store.Repository, error) {
+	if err := repo.RollBack(ctx, s.repositoryRoot(p.Name, r.Channel, r.Target), snapshot); err != nil {
+		return r, err
+	}
+	return s.noteSwitch(ctx, p, r, snapshot, by, fmt.Sprintf("repository %s/%s: rolled back to the snapshot %s by %s; it stays there, whatever is published, until it is unpinned", r.Channel, r.Target, snapshot, by), note)
+}
+
+// Unpin implements Repositories.
+func (s *Service) Unpin(ctx context.Context, p store.Project, r store.Repository, by string, note func(tx *store.Tx) error) (store.Repository, error) {
+	snapshot, err := repo.Unpin(ctx, s.repositoryRoot(p.Name, r.Channel, r.Target))
+	if err != nil {
+		return r, err
+	}
+	return s.noteSwitch(ctx, p, r, snapshot, "", fmt.Sprintf("repository %s/%s: unpinned by %s; clients get the snapshot %s, which was published last", r.Channel, r.Target, by, snapshot), note)
+}
+
+// noteSwitch notes which snapshot clients get, after the link was switched. Where this fails the switch counts, and asking
+// once more notes it.
+func (s *Service) noteSwitch(ctx context.Context, p store.Project, r store.Repository, snapshot, pinnedBy, text string, note func(tx *store.Tx) error) (store.Repository, error) {
+	kept, err := repo.Snapshots(s.repositoryRoot(p.Name, r.Channel, r.Target))
+	if err != nil {
+		return r, err
+	}
+	packages := 0
+	for _, k := range kept {
+		if k.ID == snapshot {
+			packages = k.Packages
+		}
+	}
+	return r, s.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		// The snapshot is known, unless the database is older than the repositories.
+		known, err := tx.SnapshotAt(ctx, p.ID, r.Target, snapshotPath(p, r, snapshot))
+		if errors.Is(err, store.ErrNotFound) {
+			known, err = tx.AddSnapshot(ctx, store.Snapshot{Project: p.ID, Target: r.Target, Path: snapshotPath(p, r, snapshot), Packages: int64(packages)})
+		}
+		if err != nil {
+			return err
+		}
+		if r, err = tx.PinRepository(ctx, r.ID, known.ID, pinnedBy); err != nil {
+			return err
+		}
+		if _, err := tx.AddLogEntry(ctx, store.LogEntry{Project: p.ID, Level: "warning", Message: text}); err != nil {
+			return err
+		}
+		return note(tx)
+	})
+}
