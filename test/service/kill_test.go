@@ -117,13 +117,15 @@ func (b *bed) killing(kill func() (pid int, restart func())) {
 	watch := &lostWatch{b: b, had: map[string]int{}}
 	var runs []int64
 	begun := time.Now()
-	for range kills() {
+	for i := range kills() {
 		for b.unfinished(runs) < 2 {
 			runs = append(runs, b.project(len(runs)))
 		}
 		b.until("something runs", time.Minute, func() bool { return len(b.running()) > 0 })
-		// Long enough now and then for the longest step: what loses twenty workers in a row is given up.
 		b.pause(rand.N(2 * time.Second))
+		if i%4 == 3 {
+			b.untilOneEnds() // however slow the machine is: what loses twenty workers in a row is given up
+		}
 		watch.kill(kill)
 	}
 	b.until("every run has ended", 5*time.Minute, func() bool { return b.unfinished(runs) == 0 })
@@ -134,6 +136,24 @@ func (b *bed) killing(kill func() (pid int, restart func())) {
 	for i, id := range runs {
 		b.checkWhole(fmt.Sprintf("p%d", i), id, own(i))
 	}
+}
+
+// untilOneEnds waits until one of the steps that run has ended.
+func (b *bed) untilOneEnds() {
+	b.t.Helper()
+	attempts := map[int64]int64{}
+	for _, s := range b.running() {
+		attempts[s.ID] = s.Attempt
+	}
+	b.until("a step ends", time.Minute, func() bool {
+		still := 0
+		for _, s := range b.running() {
+			if attempts[s.ID] == s.Attempt {
+				still++
+			}
+		}
+		return still < len(attempts) || still == 0
+	})
 }
 
 // lostWatch measures how long what a killed process had is nobody's.

@@ -45,7 +45,9 @@ func Before(t testing.TB, s *Server) *Faulty {
 	}
 	// The Host header stays as it is, for it is signed.
 	f := &Faulty{server: s, changed: make(chan struct{}), met: map[Fault]int{},
-		next: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host }}}
+		next: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host
+		}}}
 	front := httptest.NewServer(f)
 	f.url = front.URL
 	t.Cleanup(func() {
