@@ -105,6 +105,7 @@ func New(cfg Config) *API {
 	a.specOperations()
 	a.planOperations()
 	a.snapshotOperations()
+	a.specCheckOperations()
 	a.streams()
 	a.withoutNull()
 	a.strict()

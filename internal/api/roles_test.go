@@ -63,6 +63,9 @@ var routes = map[string]entry{
 	"DELETE /projects/{id}/secrets/{secret}":                  {auth.Maintainer, project},
 	"GET /projects/{id}/specs":                                {auth.Viewer, project},
 	"POST /projects/{id}/specs":                               {auth.Maintainer, project},
+	"POST /projects/{id}/spec-checks":                         {auth.Maintainer, project},
+	"GET /projects/{id}/spec-checks/{check}":                  {auth.Viewer, project},
+	"POST /projects/{id}/spec-checks/{check}/cancel":          {auth.Maintainer, project},
 	"POST /projects/{id}/specs/drop":                          {auth.Maintainer, project},
 	"GET /projects/{id}/specs/{revision}":                     {auth.Viewer, project},
 	"GET /projects/{id}/specs/{revision}/diff":                {auth.Viewer, project},
@@ -168,15 +171,15 @@ func TestRolesOfEveryOperation(t *testing.T) {
 			continue
 		}
 		left--
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{repository}", "9").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
-			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{repository}", "9").Replace(path)
+			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9").Replace(path)
 		}
 		if path == "/api/v1/search" {
 			at += "?q=app" // which there is, for some
 		}
 		if method == http.MethodDelete {
-			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{repository}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
+			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
 		}
 		for _, r := range roles {
 			w := b.quick(tokens[r], method, at)

@@ -21,7 +21,7 @@ func (a *app) newProjectSpecCommand() *cobra.Command {
 of your own is saved as a revision, too, for one version of a package on one target; builds take it from the next run on, until you drop it.
 PACKAGE is NAME, or NAME==VERSION where the project has several.`,
 		"  reqpm project spec list app lxml\n  reqpm project spec show app lxml >lxml.spec\n  reqpm project spec save app lxml lxml.spec -m \"Build against the newer library\"",
-		a.newSpecListCommand(), a.newSpecShowCommand(), a.newSpecDiffCommand(), a.newSpecSaveCommand(), a.newSpecRestoreCommand(), a.newSpecDropCommand())
+		a.newSpecListCommand(), a.newSpecShowCommand(), a.newSpecDiffCommand(), a.newSpecCheckCommand(), a.newSpecSaveCommand(), a.newSpecRestoreCommand(), a.newSpecDropCommand())
 }
 
 // specOptions say which spec file is meant, and what a change of it says.
@@ -346,4 +346,75 @@ func (a *app) newSpecDropCommand() *cobra.Command {
 	o.registerTarget(cmd)
 	o.registerChange(cmd, "why")
 	return cmd
+}
+
+// errCheck: the findings were printed and say what is wrong.
+var errCheck = errors.New("the spec file would not build")
+
+func (a *app) newSpecCheckCommand() *cobra.Command {
+	var o specOptions
+	var build bool
+	cmd := &cobra.Command{
+		Use: "check PROJECT PACKAGE FILE", Short: "Have a worker look at a spec file in the build root, before it is saved", Args: cobra.ExactArgs(3),
+		Long: `Have a worker look at FILE (- is standard input) in the build root of its target: whether rpm reads it with the target's macros, whether dnf finds
+what it needs to be built, and what rpmlint says, where the target has it. With --build it is built once, too; nothing of that is kept or published. What the worker
+does goes to standard error as it happens, the findings to standard output. Ctrl-C cancels the check. Status 1: something failed.
+
+` + exitCodesHelp,
+		Example:           "  reqpm project spec check app lxml lxml.spec\n  reqpm project spec check app lxml lxml.spec --build -t el9 --json",
+		ValidArgsFunction: a.completing(completeProject),
+		RunE: a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+			s, err := a.newSpec(ctx, c, args[0], args[1], args[2], o)
+			if err != nil {
+				return err
+			}
+			check, err := c.CheckSpec(ctx, args[0], s, build)
+			if err != nil {
+				return err
+			}
+			return a.watchCheck(ctx, c, args[0], check)
+		}),
+	}
+	o.registerTarget(cmd)
+	cmd.Flags().BoolVar(&build, "build", false, "build it once, too; nothing of it is kept")
+	return cmd
+}
+
+// watchCheck follows a check to its end and says what it found.
+func (a *app) watchCheck(ctx context.Context, c *client.Client, project string, check api.SpecCheck) error {
+	clean := &cleanWriter{w: a.stderr}
+	err := a.followLogs(ctx, c, stepRef{id: check.ID, name: "the check of " + check.Package, state: check.State}, logsOptions{}, clean)
+	err = errors.Join(err, clean.flush())
+	if ctx.Err() != nil { // it is nobody else's
+		if _, cancelErr := c.CancelSpecCheck(context.WithoutCancel(ctx), project, check.ID); cancelErr != nil {
+			a.say("the check %d goes on: %v", check.ID, cancelErr)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if check, err = c.SpecCheck(ctx, project, check.ID); err != nil {
+		return err
+	}
+	switch {
+	case a.global.json:
+		err = a.printJSON(check)
+	case check.OK == nil:
+		a.say("it could not be looked at: %s %s", check.State, check.Cause)
+	default:
+		rows := [][]string{{"WHAT", "STATE", "SAID"}}
+		for _, f := range check.Findings {
+			rows = append(rows, []string{f.What, f.State, firstLine(f.Text)})
+		}
+		a.table(rows)
+		for _, f := range check.Findings {
+			if strings.Contains(f.Text, "\n") {
+				a.say("\n%s:\n%s", f.What, f.Text)
+			}
+		}
+	}
+	if err == nil && (check.OK == nil || !*check.OK) {
+		return errCheck
+	}
+	return err
 }

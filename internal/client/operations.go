@@ -230,6 +230,25 @@ func (c *Client) DropSpec(ctx context.Context, project string, place api.SpecPla
 	}{place, change}, &r)
 }
 
+// CheckSpec has a worker look at a spec file in the build root; with build it is built once, too.
+func (c *Client) CheckSpec(ctx context.Context, project string, s NewSpec, build bool) (check api.SpecCheck, err error) {
+	return check, c.call(ctx, http.MethodPost, "/projects/"+url.PathEscape(project)+"/spec-checks", struct {
+		api.SpecPlace
+		Text  string `json:"text"`
+		Build bool   `json:"build,omitempty"`
+	}{s.SpecPlace, s.Text, build}, &check)
+}
+
+// SpecCheck is how a check goes.
+func (c *Client) SpecCheck(ctx context.Context, project string, id int64) (check api.SpecCheck, err error) {
+	return check, c.call(ctx, http.MethodGet, fmt.Sprintf("/projects/%s/spec-checks/%d", url.PathEscape(project), id), nil, &check)
+}
+
+// CancelSpecCheck cancels a check.
+func (c *Client) CancelSpecCheck(ctx context.Context, project string, id int64) (check api.SpecCheck, err error) {
+	return check, c.call(ctx, http.MethodPost, fmt.Sprintf("/projects/%s/spec-checks/%d/cancel", url.PathEscape(project), id), nil, &check)
+}
+
 // RunFilter chooses runs; an empty field chooses all.
 type RunFilter struct {
 	Project string // id or name

@@ -293,39 +293,43 @@ func (r *run) attempt(ctx context.Context, b *pkgBuild, rpms []string) (*Built, 
 
 // buildOnce is one attempt. Its folder under the run keeps the logs; a good result goes to the cache.
 func (r *run) buildOnce(ctx context.Context, b *pkgBuild, rpms []string, try int) (*Built, error) {
-	p := r.p
+	result, err := r.p.buildIn(ctx, b, rpms, r.logs, try)
+	if err != nil {
+		return nil, archMistake(err)
+	}
+	return r.p.accept(b, result)
+}
+
+// buildIn has the base build a spec, with logs below a folder.
+func (p *Pipeline) buildIn(ctx context.Context, b *pkgBuild, rpms []string, logs string, try int) (builder.Result, error) {
 	base, err := p.openBase(ctx)
 	if err != nil {
-		return nil, err
+		return builder.Result{}, err
 	}
 	scratch, err := os.MkdirTemp(p.paths.tmp(), "build-")
 	if err != nil {
-		return nil, err
+		return builder.Result{}, err
 	}
 	defer os.RemoveAll(scratch)
 	specPath, sources, err := b.spec.materialise(scratch)
 	if err != nil {
-		return nil, err
+		return builder.Result{}, err
 	}
 	debs, err := p.fetchDebs(ctx, b.outside.debs)
 	if err != nil {
-		return nil, err
+		return builder.Result{}, err
 	}
-	folder := filepath.Join(r.logs, b.name+"-"+b.version)
+	folder := filepath.Join(logs, b.name+"-"+b.version)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, err
+		return builder.Result{}, err
 	}
-	result, err := base.Build(ctx, builder.Job{
+	return base.Build(ctx, builder.Job{
 		Name: b.name + " " + b.version, Spec: specPath, Sources: sources, RPMs: rpms, Debs: debs,
 		ResultDir: filepath.Join(folder, fmt.Sprintf("attempt-%d", try)), Limits: p.saidLimits(b),
 		Phase: func(phase builder.Phase) {
 			p.report(Event{Event: "progress", Stage: "build", Name: b.name, Version: b.version, State: "building", Phase: string(phase)})
 		},
 	})
-	if err != nil {
-		return nil, archMistake(err)
-	}
-	return p.accept(b, result)
 }
 
 // rootRPMs are the files of the planned build root of id. Only the goroutine that walks the

@@ -163,6 +163,15 @@ func nevra(pkg *rpm.Package) string {
 
 // accept looks at what a green build really made, and puts a good result into the cache.
 func (p *Pipeline) accept(b *pkgBuild, result builder.Result) (*Built, error) {
+	built, err := p.look(b, result)
+	if err != nil {
+		return nil, err
+	}
+	return p.keep(b, built, result)
+}
+
+// look is what a green build really made.
+func (p *Pipeline) look(b *pkgBuild, result builder.Result) (*Built, error) {
 	built := &Built{Key: b.key, Name: b.name, Version: b.version, Manifest: result.Manifest,
 		Phases: map[string]float64{}, Finished: time.Now().UTC().Truncate(time.Second)}
 	for phase, s := range result.Seconds {
@@ -182,7 +191,7 @@ func (p *Pipeline) accept(b *pkgBuild, result builder.Result) (*Built, error) {
 			return nil, err
 		}
 	}
-	return p.keep(b, built, result)
+	return built, nil
 }
 
 // inspect holds a result against what was expected: a build can be green and wrong.

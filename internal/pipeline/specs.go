@@ -196,6 +196,29 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 	return nil
 }
 
+// generate is the spec file that ReqPM writes of b, whatever people have put in its place.
+func (p *Pipeline) generate(ctx context.Context, b *pkgBuild) (spec.Output, error) {
+	archive, err := p.download(ctx, b.file)
+	if err != nil {
+		return spec.Output{}, err
+	}
+	in := p.specInput(b)
+	if b.file.Kind == index.Wheel {
+		if err := p.fromWheel(&in, b, archive); err != nil {
+			return spec.Output{}, err
+		}
+	}
+	var known archRecord
+	decided, err := readJSON(p.archPath(b.file), &known)
+	if err != nil {
+		return spec.Output{}, err
+	}
+	if decided {
+		in.Noarch, in.NoDebug = &known.Noarch, known.NoDebug
+	}
+	return spec.Write(in)
+}
+
 // contentKey names a build by everything that goes into it. It is known before anything is
 // built: the build root takes part with its own keys, not with files.
 func contentKey(base string, b *pkgBuild, roots []string) string {

@@ -14,7 +14,7 @@ import (
 // Handlers are this service's for an engine: one for every kind of step.
 func (s *Service) Handlers() map[store.Kind]engine.Handler {
 	handlers := map[store.Kind]engine.Handler{}
-	for _, kind := range []store.Kind{store.Checkout, store.Analyze, store.Resolve, store.Specs, store.Plan, store.Build, store.Publish, store.Verify} {
+	for _, kind := range []store.Kind{store.Checkout, store.Analyze, store.Resolve, store.Specs, store.Plan, store.Build, store.Publish, store.Verify, store.Check} {
 		handlers[kind] = s.handle
 	}
 	return handlers
@@ -53,6 +53,8 @@ func (s *Service) note(ctx context.Context, step store.Step, text string, err er
 	switch {
 	case ctx.Err() != nil:
 		return // the engine knows what becomes of it
+	case step.Kind == store.Check:
+		return // it is of whoever asked for it
 	case err != nil:
 		level, text = "error", firstLine(err.Error())
 	case step.Kind == store.Build:

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +37,9 @@ func (s *Service) keepPlan(ctx context.Context, sub Subject, p *plan.Plan) error
 	return nil
 }
 
-// keepSpecs keeps every spec file, and a revision of each that is neither somebody's own nor what was written last.
-func (s *Service) keepSpecs(ctx context.Context, step store.Step, specs []Spec, own []OwnSpec) error {
+// keepSpecs keeps every spec file, and a revision of each whose text by ReqPM is not what was written last: also where builds take
+// somebody's own, who is told by it that his is older.
+func (s *Service) keepSpecs(ctx context.Context, step store.Step, specs []Spec) error {
 	for _, spec := range specs {
 		name := fmt.Sprintf("runs/%d/%s/specs/%s/%s", step.Run, step.Target, safe(spec.Package), safe(spec.File))
 		info, err := s.cfg.Blobs.Put(ctx, name, strings.NewReader(spec.Text))
@@ -50,10 +50,10 @@ func (s *Service) keepSpecs(ctx context.Context, step store.Step, specs []Spec, 
 		if _, err := s.cfg.Store.PutArtifact(ctx, artifact); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(own, func(o OwnSpec) bool { return o.Package == spec.Package }) {
-			continue // which is a revision already
+		if spec.Generated == "" {
+			continue
 		}
-		if err := s.keepRevision(ctx, step, spec, info.SHA256); err != nil {
+		if err := s.keepRevision(ctx, step, spec); err != nil {
 			return err
 		}
 	}

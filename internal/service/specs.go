@@ -101,7 +101,9 @@ func (s Subject) OwnOverrides() override.Set {
 }
 
 // keepRevision keeps what was written for a run, unless that is what was written last.
-func (s *Service) keepRevision(ctx context.Context, step store.Step, spec Spec, sum string) error {
+func (s *Service) keepRevision(ctx context.Context, step store.Step, spec Spec) error {
+	digest := sha256.Sum256([]byte(spec.Generated))
+	sum := hex.EncodeToString(digest[:])
 	last, err := s.cfg.Store.SpecRevisions(ctx, step.Project, step.Target, spec.Package, store.Page{Limit: 100})
 	if err != nil {
 		return err
@@ -116,7 +118,7 @@ func (s *Service) keepRevision(ctx context.Context, step store.Step, spec Spec, 
 		break
 	}
 	name := revisionBlob(step.Project, sum, filepath.Base(spec.File))
-	if _, err := s.cfg.Blobs.Put(ctx, name, strings.NewReader(spec.Text)); err != nil {
+	if _, err := s.cfg.Blobs.Put(ctx, name, strings.NewReader(spec.Generated)); err != nil {
 		return fmt.Errorf("keep a revision of %s: %w", spec.File, err)
 	}
 	run, err := s.cfg.Store.Run(ctx, step.Run)

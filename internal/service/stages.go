@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,6 +132,8 @@ type Spec struct {
 	Package string `json:"package"` // name==version
 	File    string `json:"file"`
 	Text    string `json:"-"`
+	// Generated is what ReqPM writes of it: Text, unless that is somebody's own.
+	Generated string `json:"-"`
 }
 
 // Specs makes the plan and gives every spec file of it. The lock is kept again, now with the tools: from
@@ -162,9 +165,17 @@ func (s *Service) Specs(ctx context.Context, sub Subject, say Say) ([]Spec, erro
 	s.sessions.put(sub, x)
 	var specs []Spec
 	for _, id := range x.work.Plan.Order() {
-		if file, text := x.work.Spec(id); text != "" {
-			specs = append(specs, Spec{Package: string(id), File: file, Text: text})
+		file, text := x.work.Spec(id)
+		if text == "" {
+			continue
 		}
+		generated := text
+		if slices.ContainsFunc(sub.Own, func(o OwnSpec) bool { return o.Package == string(id) }) {
+			if _, generated, err = x.pipeline.GeneratedSpec(ctx, x.work, id); err != nil {
+				return nil, err
+			}
+		}
+		specs = append(specs, Spec{Package: string(id), File: file, Text: text, Generated: generated})
 	}
 	say(fmt.Sprintf("%d spec files", len(specs)))
 	return specs, nil

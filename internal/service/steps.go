@@ -154,7 +154,7 @@ func (s *Service) stage(ctx context.Context, sub Subject, step store.Step, say S
 	case store.Specs:
 		specs, err := s.Specs(ctx, sub, say)
 		if err == nil {
-			err = s.keepSpecs(ctx, step, specs, sub.Own)
+			err = s.keepSpecs(ctx, step, specs)
 		}
 		return map[string]int{"specs": len(specs)}, nil, err
 	case store.Plan:
@@ -181,6 +181,9 @@ func (s *Service) stage(ctx context.Context, sub Subject, step store.Step, say S
 			err = s.noteProof(ctx, sub, step, proof)
 		}
 		return proof, nil, err
+	case store.Check:
+		c, err := s.check(ctx, sub, step, logs, say, log)
+		return c, nil, err
 	}
 	return nil, nil, fmt.Errorf("there is no step of kind %q", step.Kind)
 }

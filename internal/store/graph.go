@@ -343,13 +343,13 @@ func (tx *Tx) reopenRun(ctx context.Context, run int64) error {
 
 // endRun ends a run when none of its steps has anything left to do.
 func (tx *Tx) endRun(ctx context.Context, run int64) error {
-	open, err := one(ctx, tx.Queries, "look what is left of a run", value[bool], "SELECT EXISTS (SELECT 1 FROM steps WHERE run = $1 AND state IN ('waiting', 'ready', 'running'))", run)
+	open, err := one(ctx, tx.Queries, "look what is left of a run", value[bool], "SELECT EXISTS (SELECT 1 FROM steps WHERE run = $1 AND state IN ('waiting', 'ready', 'running') AND "+notCheck+")", run)
 	if err != nil || open {
 		return err
 	}
 	ended, err := many(ctx, tx.Queries, "end a run", scanRun, `UPDATE runs SET finished = $2, state = CASE
-			WHEN EXISTS (SELECT 1 FROM steps WHERE run = $1 AND state = 'failed') THEN 'failed'
-			WHEN EXISTS (SELECT 1 FROM steps WHERE run = $1 AND state IN ('cancelled', 'blocked')) THEN 'cancelled'
+			WHEN EXISTS (SELECT 1 FROM steps WHERE run = $1 AND state = 'failed' AND `+notCheck+`) THEN 'failed'
+			WHEN EXISTS (SELECT 1 FROM steps WHERE run = $1 AND state IN ('cancelled', 'blocked') AND `+notCheck+`) THEN 'cancelled'
 			ELSE 'succeeded' END
 		WHERE id = $1 AND finished = 0 RETURNING `+runColumns, run, millis(now()))
 	if err != nil || len(ended) == 0 {

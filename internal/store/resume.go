@@ -30,7 +30,7 @@ const stuckSteps = "SELECT " + stepColumns + " FROM steps s WHERE s.run IN (SELE
 	"EXISTS (SELECT 1 FROM edges e JOIN steps n ON n.id = e.needs WHERE e.step = s.id AND NOT e.soft AND n.state IN ('failed', 'blocked', 'cancelled'))" +
 	" OR NOT EXISTS (SELECT 1 FROM edges e JOIN steps n ON n.id = e.needs WHERE e.step = s.id AND n.state IN " + open + ")))"
 
-const stuckRuns = "SELECT " + runColumns + " FROM runs WHERE state IN ('queued', 'running') AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.run = runs.id AND s.state IN " + open + ") ORDER BY id"
+const stuckRuns = "SELECT " + runColumns + " FROM runs WHERE state IN ('queued', 'running') AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.run = runs.id AND s." + notCheck + " AND s.state IN " + open + ") ORDER BY id"
 
 // Stuck says whether there is something for Resume. It keeps no writer waiting.
 func (q Queries) Stuck(ctx context.Context) (bool, error) {

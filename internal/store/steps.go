@@ -22,6 +22,8 @@ const (
 	Build    Kind = "build"
 	Publish  Kind = "publish"
 	Verify   Kind = "verify"
+	// Check is a look at a spec file that somebody is about to save. It goes by a run, and is none of its steps: see AddCheck.
+	Check Kind = "check"
 )
 
 // StepState is where a step is.
@@ -102,9 +104,12 @@ func (q Queries) Step(ctx context.Context, id int64) (Step, error) {
 	return one(ctx, q, fmt.Sprintf("read step %d", id), scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.id = $1", id)
 }
 
-// RunSteps are all steps of a run, the oldest first.
+// notCheck leaves out what is no step of its run.
+const notCheck = "kind <> 'check'"
+
+// RunSteps are all steps of a run, the oldest first; no checks.
 func (q Queries) RunSteps(ctx context.Context, run int64) ([]Step, error) {
-	return many(ctx, q, fmt.Sprintf("read the steps of run %d", run), scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 ORDER BY s.id", run)
+	return many(ctx, q, fmt.Sprintf("read the steps of run %d", run), scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 AND s."+notCheck+" ORDER BY s.id", run)
 }
 
 // Edge says that Step waits for Needs: for its success, or when Soft, for its end.
@@ -230,7 +235,7 @@ func (q Queries) Attempts(ctx context.Context, step int64) ([]Attempt, error) {
 
 // RunAttempts are the tries of all steps of a run, by step, the first one first.
 func (q Queries) RunAttempts(ctx context.Context, run int64) ([]Attempt, error) {
-	return many(ctx, q, fmt.Sprintf("read the attempts of run %d", run), scanAttempt, "SELECT "+attemptColumns+" FROM attempts a JOIN steps s ON s.id = a.step WHERE s.run = $1 ORDER BY a.step, a.attempt", run)
+	return many(ctx, q, fmt.Sprintf("read the attempts of run %d", run), scanAttempt, "SELECT "+attemptColumns+" FROM attempts a JOIN steps s ON s.id = a.step WHERE s.run = $1 AND s."+notCheck+" ORDER BY a.step, a.attempt", run)
 }
 
 // BuildTimes are how long builds of packages take, in seconds: of each the median of the last nine, of any version, on a

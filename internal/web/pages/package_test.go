@@ -123,6 +123,44 @@ func TestPackages(t *testing.T) {
 		}
 	})
 
+	t.Run("a text is looked at before it is saved", func(t *testing.T) {
+		base := packagePath(p.Name, "zeep")
+		all, err := b.store.SpecRevisions(t.Context(), p.ID, target, "zeep", store.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		form := url.Values{"target": {target}, "version": {all.Items[0].Package}, "base": {itoa(all.Items[0].ID)}, "text": {"Name: python3.12-zeep\nVersion: 4.3.1\nRelease: 1\n%dump <script>\n"}, "message": {"Try <b>"}}
+		if w := b.ask(viewer, http.MethodPost, base+"/spec/check", form); w.Code != http.StatusForbidden {
+			t.Errorf("a viewer has a worker check it: %d", w.Code)
+		}
+		w := b.ask(maintainer, http.MethodPost, base+"/spec/check?build=1", form)
+		at := w.Header().Get("Location")
+		if w.Code != http.StatusSeeOther || !strings.Contains(at, "/spec/edit?check=") {
+			t.Fatalf("%d %s %s", w.Code, at, w.Body)
+		}
+		html := b.page(maintainer, at)
+		for _, want := range []string{"waits for a worker", "Cancel it", "%dump &lt;script&gt;", "Try &lt;b&gt;", "Build of this text", `name="base" id="spec-seen" value="` + itoa(all.Items[0].ID) + `"`} {
+			if !strings.Contains(html, want) {
+				t.Errorf("the editor does not say %q", want)
+			}
+		}
+		_, check, _ := strings.Cut(at, "check=")
+		form.Set("check", check)
+		if w := b.ask(maintainer, http.MethodPost, base+"/spec/check/cancel", form); w.Code != http.StatusSeeOther {
+			t.Errorf("cancel: %d %s", w.Code, w.Body)
+		}
+		if html := b.page(maintainer, at); !strings.Contains(html, "Cancelled by") || strings.Contains(html, "Cancel it") {
+			t.Error("the editor does not say that the check was cancelled")
+		}
+		form.Set("text", "nothing")
+		if w := b.ask(maintainer, http.MethodPost, base+"/spec/check", form); w.Code != http.StatusUnprocessableEntity {
+			t.Errorf("what is no spec is checked: %d", w.Code)
+		}
+		if w := b.ask(maintainer, http.MethodGet, packagePath(p.Name, "psycopg2")+"/spec/edit?check="+check, nil); w.Code != http.StatusNotFound {
+			t.Errorf("the check of another package: %d", w.Code)
+		}
+	})
+
 	t.Run("texts from outside are texts", func(t *testing.T) {
 		for _, name := range []string{pagetest.Markup, pagetest.Turned, pagetest.Hidden, pagetest.Long} {
 			for _, tab := range packageTabs {

@@ -29,6 +29,7 @@ type editData struct {
 	Against             string // what Diff compares with; "": nothing yet
 	Diff                []textdiff.Line
 	Problem             string
+	Check               *checkData // nil: it was not looked at
 }
 
 func (d editData) version() string { _, version := splitPackage(d.Package); return version }
@@ -40,6 +41,9 @@ func (d editData) back() string {
 // editSpec begins with the revision that the query names, or the one that builds take.
 func (p *Pages) editSpec(q *request) (view, error) {
 	name := q.PathValue("package")
+	if id := q.number("check"); id != 0 {
+		return q.checkedSpec(id)
+	}
 	s, err := q.specData(name, q.project.Targets, true)
 	if err != nil {
 		return view{}, err
@@ -57,6 +61,9 @@ func (q *request) editView(d editData) view {
 	v := q.projectView("Spec of "+d.Name, "packages", projectData{})
 	v.Crumbs = append(v.Crumbs, crumb{"Packages", projectPath(d.Project) + "/packages"}, crumb{visibleName(d.Name), d.Base}, crumb{Text: "Edit the spec"})
 	v.Watch = store.EventFilter{Project: -1} // it is what somebody is writing
+	if d.Check != nil {
+		v.Watch = store.EventFilter{Run: d.Check.Step.Run} // what is written is no part of what changes
+	}
 	v.Body = specEditor(d)
 	return v
 }

@@ -24,6 +24,8 @@ func (p *Pages) specPages() {
 	p.get("/projects/{project}/packages/{package}/spec/edit", auth.Maintainer, aboutProject, p.editSpec)
 	p.post("/projects/{project}/packages/{package}/spec", auth.Maintainer, aboutProject, p.saveSpec)
 	p.post("/projects/{project}/packages/{package}/spec/preview", auth.Maintainer, aboutProject, p.previewSpec)
+	p.post("/projects/{project}/packages/{package}/spec/check", auth.Maintainer, aboutProject, p.checkSpec)
+	p.post("/projects/{project}/packages/{package}/spec/check/cancel", auth.Maintainer, aboutProject, p.cancelCheck)
 	p.post("/projects/{project}/packages/{package}/spec/restore", auth.Maintainer, aboutProject, p.restoreSpec)
 	p.post("/projects/{project}/packages/{package}/spec/back", auth.Maintainer, aboutProject, p.backToWritten)
 }
