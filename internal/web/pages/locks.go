@@ -25,6 +25,7 @@ type packageRow struct {
 	Build    int64           // that State is of
 	Newer    string          // version of the index; "": none is known
 	HeldBy   string          // why Newer is not taken
+	Fits     string          // the newer version that can be taken; "": none
 	From     []string        // sdist, wheel, distribution: on one target or another
 }
 
@@ -172,6 +173,9 @@ func (q *request) outdated(rows map[string]*packageRow) error {
 				continue
 			}
 			row.Newer, row.HeldBy = f.Newest, f.holder()
+			if f.Resolves != f.Version {
+				row.Fits = f.Resolves
+			}
 		}
 	}
 	return err

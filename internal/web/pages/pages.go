@@ -91,6 +91,7 @@ func New(cfg Config) *Pages {
 	p.peoplePages()
 	p.hookPages()
 	p.secretPages()
+	p.saidPages()
 	p.channelPages()
 	p.auditPages()
 	p.settingsPages()

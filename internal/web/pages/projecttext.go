@@ -164,3 +164,11 @@ func (f projectForm) place(t target.Target) int {
 	}
 	return targetsUsual
 }
+
+// fitting are how many packages have a newer version that can be taken.
+func fitting(rows []packageRow) (n int) {
+	for _, r := range rows {
+		n += boolInt(r.Fits != "")
+	}
+	return n
+}

@@ -1,0 +1,185 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"reqpm/internal/override"
+	"reqpm/internal/store"
+	"reqpm/internal/tomltree"
+)
+
+// OverrideFields are what a form offers of an override, said for all targets. Patches, environments and the like are written as text.
+type OverrideFields struct {
+	Version                          string
+	BuildRequires, DropBuildRequires []string
+	Requires, DropRequires           []string
+	Wheel, AllowPure                 bool
+	Memory                           string
+}
+
+// OverrideFieldError says which field cannot be as it is; Field is its key in overrides/NAME.toml.
+type OverrideFieldError struct{ Field, Reason string }
+
+func (e *OverrideFieldError) Error() string { return e.Field + ": " + e.Reason }
+
+// saidLayers are what a text says of a package.
+func saidLayers(name, text string) ([]override.Layer, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	said, err := ReadOverrides(map[string]string{name: text})
+	return said.Layers(), err
+}
+
+// OverrideFieldsOf are the fields that a text has.
+func OverrideFieldsOf(name, text string) (OverrideFields, error) {
+	var f OverrideFields
+	layers, err := saidLayers(name, text)
+	for _, l := range layers {
+		if l.Target != "" {
+			continue
+		}
+		f.Version = cmp.Or(l.Version, f.Version)
+		f.BuildRequires, f.DropBuildRequires = append(f.BuildRequires, texts(l.BuildRequires)...), append(f.DropBuildRequires, texts(l.DropBuildRequires)...)
+		f.Requires, f.DropRequires = append(f.Requires, texts(l.Requires)...), append(f.DropRequires, texts(l.DropRequires)...)
+		f.Wheel, f.AllowPure = f.Wheel || l.AllowsWheel(), f.AllowPure || l.AllowsPure()
+		if l.Memory > 0 {
+			f.Memory = override.FormatBytes(l.Memory)
+		}
+	}
+	return f, err
+}
+
+func texts(deps []override.Dependency) []string {
+	var all []string
+	for _, d := range deps {
+		all = append(all, d.String())
+	}
+	return all
+}
+
+// EditOverride is a text with other fields: what it says besides, and of single targets, stays. *OverrideFieldError.
+func EditOverride(name, text string, f OverrideFields) (string, error) {
+	layers, err := saidLayers(name, text)
+	if err != nil {
+		return "", err
+	}
+	for i, l := range layers {
+		if l.Target == "" {
+			l.Version, l.BuildRequires, l.DropBuildRequires, l.Requires, l.DropRequires = "", nil, nil, nil, nil
+			l.Wheel, l.AllowPure, l.Memory = nil, nil, 0
+			layers[i] = l
+		}
+	}
+	for _, field := range []struct{ key, value string }{
+		{"version", quoted(f.Version)}, {"build-requires", quotedList(f.BuildRequires)}, {"drop-build-requires", quotedList(f.DropBuildRequires)},
+		{"requires", quotedList(f.Requires)}, {"drop-requires", quotedList(f.DropRequires)}, {"wheel", truth(f.Wheel)}, {"allow-pure", truth(f.AllowPure)}, {"memory", quoted(f.Memory)},
+	} {
+		if field.value == "" {
+			continue
+		}
+		said, err := saidLayers(name, field.key+" = "+field.value)
+		if problems, ok := errors.AsType[override.Problems](err); ok {
+			return "", &OverrideFieldError{field.key, strings.TrimPrefix(problems[0].Message, field.key+": ")}
+		}
+		if err != nil {
+			return "", err
+		}
+		layers = append(layers, said...)
+	}
+	return string(override.Write("", layers...)), nil
+}
+
+func quoted(text string) string {
+	if text == "" {
+		return ""
+	}
+	return tomltree.Quote(text)
+}
+
+func quotedList(list []string) string {
+	var all []string
+	for _, text := range list {
+		all = append(all, tomltree.Quote(text))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "[" + strings.Join(all, ", ") + "]"
+}
+
+func truth(b bool) string {
+	if b {
+		return "true"
+	}
+	return ""
+}
+
+// Newer is a version of a package that an update check found to fit.
+type Newer struct{ Package, Target, Version string }
+
+// NewerOf are the versions that the last update check of a project proved to fit, of one package, or of all where that is "". Each was proven
+// with everything else as it may be, not with the others.
+func NewerOf(ctx context.Context, q store.Queries, project int64, pkg string) ([]Newer, error) {
+	all, err := q.OutdatedOf(ctx, project)
+	var newer []Newer
+	for _, o := range all {
+		var found []struct{ Name, Version, Resolves string }
+		if json.Unmarshal(o.Found, &found) != nil {
+			continue // of another version of this program: the next check writes it anew
+		}
+		for _, f := range found {
+			if f.Resolves != "" && f.Resolves != f.Version && (pkg == "" || f.Name == pkg) {
+				newer = append(newer, Newer{f.Name, o.Target, f.Resolves})
+			}
+		}
+	}
+	return newer, err
+}
+
+// TakeNewer has a project say that it takes no older versions than these, each on its target, and starts a run with that.
+func TakeNewer(ctx context.Context, tx *store.Tx, project int64, newer []Newer, reason string) (store.Run, error) {
+	p, err := tx.Project(ctx, project)
+	if err != nil {
+		return store.Run{}, err
+	}
+	for _, n := range newer {
+		text, err := atLeast(OverrideOf(p, n.Package), n)
+		if err != nil {
+			return store.Run{}, fmt.Errorf("what the project says of %s: %w", n.Package, err)
+		}
+		if err := SetOverride(ctx, tx, project, n.Package, text); err != nil {
+			return store.Run{}, err
+		}
+		if p, err = tx.Project(ctx, project); err != nil {
+			return store.Run{}, err
+		}
+	}
+	return StartRun(ctx, tx, p, NewRun{Reason: reason})
+}
+
+// atLeast is a text that says of a target, beside what it said, that nothing older is taken.
+func atLeast(text string, n Newer) (string, error) {
+	layers, err := saidLayers(n.Package, text)
+	if err != nil {
+		return "", err
+	}
+	said := ""
+	for _, target := range []string{"", n.Target} { // what is about the target goes before
+		for _, l := range layers {
+			if l.Target == target && l.Version != "" {
+				said = l.Version
+			}
+		}
+	}
+	kept := slices.DeleteFunc(strings.Split(said, ","), func(s string) bool { s = strings.TrimSpace(s); return s == "" || strings.HasPrefix(s, ">=") })
+	one := override.Layer{Package: n.Package, Target: n.Target}
+	one.Version = strings.Join(append([]string{">=" + n.Version}, kept...), ",")
+	return string(override.Write("", append(layers, one)...)), nil
+}
