@@ -18,10 +18,16 @@ func TestKeyboard(t *testing.T) {
 	b.keys(enter)
 	b.until("where he wanted to go", "location.pathname === '/projects'", 20*time.Second)
 
+	b.until("the page is there", loadedWhole+" && document.querySelector('main a[href]')", 10*time.Second)
+	b.eval("document.querySelector('main a[href]').focus()", nil)
 	b.keys("?")
 	b.until("the keys are shown", "document.querySelector('#help').open && document.querySelector('#help').innerText.includes('Next and previous row')", 5*time.Second)
+	for range 6 {
+		b.keys(tabKey)
+		b.until("the focus stays in what is open", "document.activeElement === document.body || document.querySelector('#help').contains(document.activeElement)", 5*time.Second)
+	}
 	b.keys(escape)
-	b.until("and gone", "!document.querySelector('#help').open", 5*time.Second)
+	b.until("and gone, and the focus is where it was", "!document.querySelector('#help').open && document.activeElement === document.querySelector('main a[href]')", 5*time.Second)
 
 	b.keys("/")
 	b.until("the search has the focus", "document.activeElement.id === 'search'", 5*time.Second)
@@ -69,18 +75,23 @@ func (b *tab) stops(n int) {
 	b.eval("document.activeElement.blur(); window.scrollTo(0, 0)", nil)
 	for i := range n {
 		b.keys(tabKey)
-		var problem string
-		b.eval(`(() => {
-			const e = document.activeElement;
-			if (!e || e === document.body) return '';
-			const r = e.getBoundingClientRect(), marked = x => { const s = getComputedStyle(x); return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== 'none'; };
-			if (!r.width || !r.height) return 'not seen: ' + e.outerHTML.slice(0, 120);
-			if (r.bottom < 0 || r.top > innerHeight) return 'outside the window: ' + e.outerHTML.slice(0, 120);
-			if (!marked(e) && !(e.parentElement && marked(e.parentElement)) && !(e.namespaceURI.endsWith('svg') && e.matches(':focus-visible'))) return 'not marked: ' + e.outerHTML.slice(0, 120);
-			return '';
-		})()`, &problem)
-		if problem != "" {
+		if problem := b.badStop(); problem != "" {
 			b.t.Errorf("stop %d: %s", i+1, problem)
 		}
 	}
+}
+
+// badStop says what is wrong with where the focus is: it is not seen, or not marked.
+func (b *tab) badStop() (problem string) {
+	b.t.Helper()
+	b.eval(`(() => {
+		const e = document.activeElement;
+		if (!e || e === document.body) return '';
+		const r = e.getBoundingClientRect(), marked = x => { const s = getComputedStyle(x); return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== 'none'; };
+		if (!r.width || !r.height) return 'not seen: ' + e.outerHTML.slice(0, 120);
+		if (r.bottom < 0 || r.top > innerHeight) return 'outside the window: ' + e.outerHTML.slice(0, 120);
+		if (!marked(e) && !(e.parentElement && marked(e.parentElement)) && !(e.namespaceURI.endsWith('svg') && e.matches(':focus-visible'))) return 'not marked: ' + e.outerHTML.slice(0, 120);
+		return '';
+	})()`, &problem)
+	return problem
 }

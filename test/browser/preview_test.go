@@ -19,7 +19,7 @@ func (b *tab) preview() {
 		b.t.Error("the page was loaded again to show the plan")
 	}
 	var nothing bool
-	b.eval("fetch('/projects').then(r => r.text()).then(t => !t.includes('/projects/shop'))", &nothing)
+	b.eval("fetch('/projects').then(r => r.text()).then(t => !t.includes('/projects/"+b.project+"'))", &nothing)
 	if !nothing {
 		b.t.Error("there is a project after a preview")
 	}

@@ -21,7 +21,7 @@ import (
 
 // shotNames are what pictures of kinds of pages are called; "": there is none. Other kinds are called by their address.
 var shotNames = map[string]string{
-	"/": "dashboard", "/projects/NAME": "project", "/projects/new": "new", "/runs/N": "run", "/runs/N/compare": "compare", "/runs/N/fix/N": "fix", "build failed": "build",
+	"/": "dashboard", "/projects/NAME": "project", "/projects/new": "new", "/runs/N": "run", "/runs/N/compare": "compare", "/runs/N/fix/N": "fix", "build failed": "build", "/users/NAME": "user",
 	"/builds/N": "", "lost": "",
 }
 
@@ -85,10 +85,13 @@ func TestScreenshots(t *testing.T) {
 func (b *tab) shot(path string) {
 	b.t.Helper()
 	b.eval("window.scrollTo(0, 0)", nil)
-	var height int64
-	b.eval("document.documentElement.scrollHeight", &height)
-	var width int64
+	var height, width int64
 	b.eval("innerWidth", &width)
+	for _, h := range []int64{6000, 900} { // what is far below has its height when it has been near, and keeps it
+		b.size(width, h)
+		b.eval("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))", nil)
+	}
+	b.eval("document.documentElement.scrollHeight", &height)
 	b.size(width, max(900, min(height, 6000)))
 	picture := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: "png"})
 	b.size(width, 900)

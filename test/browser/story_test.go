@@ -65,7 +65,9 @@ const loadedWhole = "document.readyState === 'complete'"
 const longest = 4 * time.Minute
 
 // TestStory is what a maintainer does on the first day: he sets the server up, makes a project of an address, watches it being
-// built, finds out why two packages fail, mends one with a click and drops the other, compares, downloads and installs.
+// built, finds out why two packages fail, mends one with a click and drops the other, compares, downloads and installs. With the
+// mouse; REQPM_HANDS=1 has it done once more with the keyboard alone, and with a finger on a screen of 375 pixels. That is no test of every
+// day yet: by keyboard it came to the two failures and not beyond them.
 func TestStory(t *testing.T) {
 	needBuilds(t)
 	index, err := testindex.Start(storyPackages...)
@@ -74,8 +76,6 @@ func TestStory(t *testing.T) {
 	dir, err := os.MkdirTemp("", "reqpm-story-") // short: sockets and mount paths are below it
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	project := filepath.Join(dir, "shop")
-	commit(t, project, "core>=3\npicky\nbroken\n", "The shop")
 	s := &server{dir: dir, flags: []string{"--allow-source", "local", "--public-repositories"}, env: []string{"PIP_INDEX_URL=" + index.URL}}
 	link, err := s.start()
 	must(t, err)
@@ -85,15 +85,44 @@ func TestStory(t *testing.T) {
 			t.Logf("the server said:\n%s", s.stderr.String())
 		}
 	})
-	b := open(t, s)
-	b.setUp(strings.TrimPrefix(link, s.url))
-	b.create("file://" + project)
-	run := b.watchFailing()
-	b.mend()
-	commit(t, project, "core>=3\npicky\n", "Without what is broken")
-	b.second(run)
-	b.download()
-	b.install(s)
+	hands := []hand{mouse}
+	if os.Getenv("REQPM_HANDS") != "" {
+		hands = append(hands, keyboard, finger)
+	}
+	for _, by := range hands {
+		t.Run(string(by), func(t *testing.T) {
+			b := open(t, s)
+			b.by, b.project = by, "shop-"+string(by)
+			if by == finger {
+				b.size(375, 812)
+			}
+			project := filepath.Join(dir, b.project)
+			commit(t, project, "core>=3\npicky\nbroken\n", "The shop")
+			if by == mouse {
+				b.setUp(strings.TrimPrefix(link, s.url))
+			} else {
+				b.visit("/login")
+				b.login()
+			}
+			b.create("file://" + project)
+			run := b.watchFailing()
+			b.mend()
+			commit(t, project, "core>=3\npicky\n", "Without what is broken")
+			b.second(run)
+			b.download()
+			if by == mouse {
+				b.install(s)
+			}
+		})
+	}
+}
+
+func (b *tab) login() {
+	b.t.Helper()
+	b.fill("#f-name", adminName)
+	b.fill("#f-password", adminPassword)
+	b.click("button[type=submit]", "Log in")
+	b.until("the dashboard", "location.pathname === '/'", longest)
 }
 
 func (b *tab) setUp(link string) {
@@ -111,9 +140,7 @@ func (b *tab) setUp(link string) {
 	b.fill("#f-password", "not it, surely")
 	b.click("button[type=submit]", "Log in")
 	b.sees("Name or password is wrong", longest)
-	b.fill("#f-password", adminPassword)
-	b.click("button[type=submit]", "Log in")
-	b.until("the dashboard", "location.pathname === '/'", longest)
+	b.login()
 }
 
 // create makes the project: its address brings branches and files.
@@ -139,7 +166,7 @@ func (b *tab) create(address string) {
 	}
 	b.preview()
 	b.click("button", "Create and run")
-	b.until("the project's page", "location.pathname === '/projects/shop'", longest)
+	b.until("the project's page", "location.pathname === '/projects/"+b.project+"'", longest)
 }
 
 // watchFailing follows the first run from its first log line to its failures, on pages that are never loaded again.
@@ -197,7 +224,7 @@ func (b *tab) mend() {
 // second starts a run of the new commit, which turns green, and compares it with the first.
 func (b *tab) second(first string) {
 	b.t.Helper()
-	b.visit("/projects/shop")
+	b.visit("/projects/" + b.project)
 	b.click("#project-head button", "New run")
 	b.until("the page of the second run", "location.pathname.startsWith('/runs/') && location.pathname !== "+quoted(first)+" && "+loadedWhole, longest)
 	b.until("it is green", "document.querySelector('#run-head').dataset.state === 'succeeded'", longest)
@@ -278,7 +305,7 @@ func (b *tab) checkRPM(path string) {
 // install runs the lines that the project's page shows, in a root of its own.
 func (b *tab) install(s *server) {
 	b.t.Helper()
-	b.visit("/projects/shop")
+	b.visit("/projects/" + b.project)
 	lines := b.text("#install .snippet pre")
 	if !strings.Contains(lines, "dnf install ") {
 		b.t.Fatalf("the page says: %q", lines)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -72,6 +73,9 @@ type tab struct {
 	t   testing.TB
 	ctx context.Context
 	url string // of the server
+	by  hand   // "" is the mouse
+
+	project string // that it is about
 
 	mu       sync.Mutex
 	loads    int
@@ -252,19 +256,71 @@ func one(selector, text string) string {
 	return fmt.Sprintf("[...document.querySelectorAll(%s)].find(e => e.getClientRects().length && (e.innerText || e.ariaLabel || '').includes(%s))", quoted(selector), quoted(text))
 }
 
-// click presses the mouse on what a person would: it is scrolled to, and must be the topmost there.
+// hand is what a person presses with.
+type hand string
+
+const (
+	mouse    hand = "mouse"
+	keyboard hand = "keyboard"
+	finger   hand = "finger"
+)
+
+// click presses what a person would: it is scrolled to, and must be the topmost there; or Tab goes to it, and each place on the way is seen.
 func (b *tab) click(selector, text string) {
 	b.t.Helper()
 	element := one(selector, text)
 	b.until("there is "+selector+" "+text, element, 15*time.Second)
-	var at struct{ X, Y float64 }
-	b.eval(fmt.Sprintf(`(() => { const e = %s; e.scrollIntoView({ block: 'center' }); const r = e.getClientRects()[0]; return { x: r.x + r.width / 2, y: r.y + r.height / 2 }; })()`, element), &at)
+	if b.by == keyboard {
+		b.tabTo(element)
+		var box bool
+		b.eval("document.activeElement.matches('input[type=checkbox], input[type=radio]')", &box)
+		if box {
+			b.keys(" ")
+		} else if !strings.HasPrefix(selector, "#f-") { // into which is typed
+			b.keys(enter)
+		}
+		return
+	}
+	var at struct{ X, Y, Width, Height float64 }
+	b.eval(fmt.Sprintf(`(() => { const e = %s; e.scrollIntoView({ block: 'center' }); const r = e.getClientRects()[0], box = (e.matches('.check') && e.closest('label, td') || e.closest('.in') || e).getBoundingClientRect(); return { x: r.x + r.width / 2, y: r.y + r.height / 2, width: box.width, height: box.height }; })()`, element), &at)
 	var hidden string
 	b.eval(fmt.Sprintf(`(() => { const e = %s, top = document.elementFromPoint(%f, %f); return !top || e.contains(top) || top.contains(e) ? '' : top.outerHTML.slice(0, 200); })()`, element, at.X, at.Y), &hidden)
 	if hidden != "" {
 		b.t.Fatalf("%s %s is behind %s", selector, text, hidden)
 	}
-	b.run(chromedp.MouseClickXY(at.X, at.Y))
+	if b.by != finger {
+		b.run(chromedp.MouseClickXY(at.X, at.Y))
+		return
+	}
+	if at.Width < 24 || at.Height < 24 {
+		b.t.Errorf("%s %s is %.0f x %.0f pixels, too small for a finger", selector, text, at.Width, at.Height)
+	}
+	for _, problem := range b.tooWide() {
+		b.t.Errorf("before %s %s: %s", selector, text, problem)
+	}
+	call(b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchStart, TouchPoints: []*input.TouchPoint{{X: at.X, Y: at.Y}}})
+	call(b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchEnd, TouchPoints: []*input.TouchPoint{}})
+}
+
+// tabTo presses Tab, or Shift and Tab, until an element has the focus. Each place where the focus stops is to be seen and marked.
+func (b *tab) tabTo(element string) {
+	b.t.Helper()
+	for range 400 {
+		var where string
+		b.eval("(e => !e ? 'gone' : e === document.activeElement ? 'here' : document.activeElement.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_PRECEDING ? 'before' : 'behind')("+element+")", &where)
+		switch where {
+		case "here":
+			return
+		case "before":
+			b.run(chromedp.KeyEvent(tabKey, chromedp.KeyModifiers(chromedp.ModifierShift)))
+		default:
+			b.keys(tabKey)
+		}
+		if problem := b.badStop(); problem != "" {
+			b.t.Errorf("on the way to %s: %s", element, problem)
+		}
+	}
+	b.t.Fatalf("Tab does not come to %s", element)
 }
 
 // fill types into a field in place of what is in it.
