@@ -62,7 +62,8 @@ type API struct {
 	roles map[string]auth.Role
 	// searches has a place for each search of a log that goes on.
 	searches chan struct{}
-	// plain are the methods of the addresses without a parameter, which the mux would take for values of one.
+	// plain are the methods of the addresses that end with a word, which the mux would take for a value of a parameter; by
+	// their patterns.
 	plain map[string][]string
 }
 
@@ -147,7 +148,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		limit = maxPush
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
-	if methods := a.plain[r.URL.Path]; methods != nil && !slices.Contains(methods, r.Method) {
+	if methods := a.plainMethods(r.URL.Path); methods != nil && !slices.Contains(methods, r.Method) {
 		notAllowed(w, strings.Join(methods, ", "))
 		return
 	}

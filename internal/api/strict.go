@@ -59,7 +59,7 @@ var fieldPatterns = map[string]itemRule{
 	"min_age": {pattern: `^(0|[0-9]{1,6}(\.[0-9]{1,3})?(d|h|m|s)([0-9hms.]{0,12}))?$`, words: "a duration (7d, 36h), or 0"},
 }
 
-// strict adds the rules to the document, and notes which methods addresses without parameters take.
+// strict adds the rules to the document, and notes which methods addresses that end with a word take.
 func (a *API) strict() {
 	rules := itemRules()
 	bodies := map[*huma.Schema]bool{}
@@ -98,7 +98,7 @@ func (a *API) strict() {
 					rule.apply(p.Schema)
 				}
 			}
-			if !strings.Contains(path, "{") {
+			if !strings.HasSuffix(path, "}") {
 				a.plain[path] = append(a.plain[path], method)
 			}
 		}
@@ -107,6 +107,36 @@ func (a *API) strict() {
 		}
 		slices.Sort(a.plain[path])
 	}
+}
+
+// plainMethods are those of an address that ends with a word; nil: it is none of these.
+func (a *API) plainMethods(path string) []string {
+	if methods := a.plain[path]; methods != nil {
+		return methods
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) < 7 { // /api/v1/THINGS/ID/PARTS/WORD: a shorter one has no parameter beside its last part
+		return nil
+	}
+	for pattern, methods := range a.plain {
+		if fits(strings.Split(pattern, "/"), parts) {
+			return methods
+		}
+	}
+	return nil
+}
+
+// fits tells whether the parts of an address are those of a pattern.
+func fits(pattern, parts []string) bool {
+	if len(pattern) != len(parts) {
+		return false
+	}
+	for i, part := range pattern {
+		if part != parts[i] && !(strings.HasPrefix(part, "{") && parts[i] != "") {
+			return false
+		}
+	}
+	return true
 }
 
 func (r itemRule) apply(s *huma.Schema) {

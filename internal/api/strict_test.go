@@ -28,6 +28,7 @@ func TestDocumentIsAsStrictAsTheCode(t *testing.T) {
 	}{
 		{"GET", "/builds/bulk", "", 405, "this address takes POST"}, // not the build named bulk
 		{"OPTIONS", "/runs/bulk", "", 405, "this address takes POST"},
+		{"GET", "/projects/app/specs/drop", "", 405, "this address takes POST"},
 		{"DELETE", "/projects", "", 405, "this address takes GET, HEAD, POST"},
 		{"GET", "/runs?before=", "", 422, "query.before"},
 		{"GET", "/builds?limit=", "", 422, "query.limit"},

@@ -1,8 +1,6 @@
 package index
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/url"
 	"path/filepath"
 
@@ -21,8 +19,7 @@ func (c *Client) openPrivate() error {
 		if s.Kind != secret.Index {
 			continue
 		}
-		sum := sha256.Sum256([]byte(s.ID))
-		own, err := openCache(filepath.Join(c.cfg.CacheDir, privateDir, hex.EncodeToString(sum[:16])))
+		own, err := openCache(filepath.Join(c.cfg.CacheDir, privateDir, PrivateName(s.ID)))
 		if err != nil {
 			return err
 		}

@@ -309,5 +309,6 @@ func (p *Pipeline) cachedBuild(key string) *Built {
 		}
 	}
 	built.dir = dir
+	noteUse(dir)
 	return &built
 }

@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 
+	"reqpm/internal/index"
 	"reqpm/internal/plan"
+	"reqpm/internal/secret"
 )
 
 // UseBuilds is what a step does before it takes results of builds.
@@ -19,3 +21,6 @@ func (s *Service) Expected(ctx context.Context, target string, p *plan.Plan) (ma
 
 // Infrastructure tells whether a step that fails with an error is tried again.
 func Infrastructure(err error) bool { return infrastructure(err) }
+
+// PrivateName is the folder of the index cache that a secret opens.
+func PrivateName(s secret.Secret) string { return index.PrivateName(s.ID) }

@@ -20,7 +20,7 @@ type Preview struct {
 
 // Removal is one thing that goes.
 type Removal struct {
-	Kind  string `json:"kind" doc:"checkout, run, logs, result (of a build)"`
+	Kind  string `json:"kind" doc:"checkout, run, logs, result (of a build), cached build (of the scheduler's machine), spec, index cache"`
 	Name  string `json:"name"`
 	Bytes int64  `json:"bytes"`
 	Why   string `json:"why"`

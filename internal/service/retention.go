@@ -36,6 +36,7 @@ const (
 // cleaned is what went, or would.
 type cleaned struct {
 	runs, logs, results, marked, lost int // lost: files of no run
+	cached, specs, orphans            int // of the caches of this machine, of projects and of secrets that are not there
 	bytes                             int64
 }
 
@@ -46,6 +47,15 @@ func (c cleaned) String() string {
 	}
 	if c.lost > 0 {
 		text += fmt.Sprintf("; what was left of %s that there are not", count(c.lost, "run"))
+	}
+	if c.cached > 0 {
+		text += fmt.Sprintf("; %s of this machine's cache that nothing used", count(c.cached, "build"))
+	}
+	if c.specs > 0 {
+		text += fmt.Sprintf("; %s of deleted projects", count(c.specs, "spec file"))
+	}
+	if c.orphans > 0 {
+		text += fmt.Sprintf("; %s of the index that no secret opens any more", count(c.orphans, "cache"))
 	}
 	return text
 }
@@ -75,6 +85,9 @@ func (s *Service) cleanBuilds(ctx context.Context) (string, error) {
 		func() error { return s.cleanLogs(ctx, logs, &c) },
 		func() error { return s.cleanLost(ctx, &c) },
 		func() error { return s.cleanResults(ctx, &c) },
+		func() error { return s.cleanCache(ctx, r, &c) },
+		func() error { return s.cleanSpecs(ctx, &c) },
+		func() error { return s.cleanOrphans(ctx, &c) },
 		func() error { return s.cleanRows(ctx, r) },
 	} {
 		if err = do(); err != nil {
@@ -426,7 +439,10 @@ func (s *Service) previewBuilds(ctx context.Context) (Preview, error) {
 			return p, err
 		}
 	}
-	return p, s.previewResults(ctx, lost, add)
+	if err := s.previewResults(ctx, lost, add); err != nil {
+		return p, err
+	}
+	return p, s.previewSweep(ctx, r, add)
 }
 
 // runSize is what the files of a run take; lost counts the blobs of results that its artifacts name.

@@ -15,6 +15,7 @@ import (
 	"reqpm/internal/engine"
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
+	"reqpm/internal/secret"
 	"reqpm/internal/service"
 	"reqpm/internal/source"
 	"reqpm/internal/store"
@@ -34,6 +35,7 @@ type bed struct {
 	service *service.Service
 	now     time.Time // as the service sees it; zero: the clock
 	targets []target.Target
+	secrets []secret.Secret // of every project
 }
 
 // pipelines knows where sources come from, and opens nothing.
@@ -57,12 +59,13 @@ func newBed(t *testing.T, url string) *bed {
 	if b.logs, err = blob.OpenLogs(filepath.Join(b.state, "logs")); err != nil {
 		t.Fatal(err)
 	}
-	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase(), Targets: func(context.Context, string) ([]target.Target, error) { return b.targets, nil }, KeyFile: dnf.KeyFile, Now: func() time.Time {
-		if b.now.IsZero() {
-			return time.Now()
-		}
-		return b.now
-	}})
+	b.service = service.New(service.Config{Store: b.store, Pipelines: pipelines{b.state}, Blobs: b.blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase(), Secrets: func(context.Context, int64) ([]secret.Secret, error) { return b.secrets, nil },
+		Hide: func([]secret.Secret) func(string) string { return func(text string) string { return text } }, Targets: func(context.Context, string) ([]target.Target, error) { return b.targets, nil }, KeyFile: dnf.KeyFile, Now: func() time.Time {
+			if b.now.IsZero() {
+				return time.Now()
+			}
+			return b.now
+		}})
 	t.Cleanup(func() {
 		if err := b.service.Close(); err != nil {
 			t.Error(err)
