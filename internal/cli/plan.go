@@ -92,11 +92,11 @@ func (a *app) runPlan(ctx context.Context, o planOptions, where string) error {
 
 // planned is one target's element of plan --json, when there are several.
 type planned struct {
-	Target   string        `json:"target"`
-	Python   string        `json:"python"`
-	Plan     *plan.Plan    `json:"plan"` // as it is printed for one target; null: there is none
+	Target   string            `json:"target"`
+	Python   string            `json:"python"`
+	Plan     *plan.Plan        `json:"plan"` // as it is printed for one target; null: there is none
 	Conflict *service.Conflict `json:"conflict"`
-	Error    string        `json:"error,omitempty"` // why there is no plan
+	Error    string            `json:"error,omitempty"` // why there is no plan
 }
 
 // printPlans shows the plans of several targets, one table each; a target without one does not hide the others.

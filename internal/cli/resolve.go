@@ -49,7 +49,7 @@ type resolved struct {
 	Python   string            `json:"python"`
 	Packages []pipeline.Locked `json:"packages"`
 	Warnings []string          `json:"warnings,omitempty"`
-	Conflict *service.Conflict     `json:"conflict"`
+	Conflict *service.Conflict `json:"conflict"`
 	Error    string            `json:"error,omitempty"` // why there is no answer for this target
 	// Distribution says what was known of the target's distribution; absent where nothing was asked.
 	Distribution *pipeline.DistributionUse `json:"distribution,omitempty"`

@@ -51,15 +51,11 @@ func (b *bed) check(pkg, text string, build bool) (c specCheck) {
 	} else {
 		b.read(answer, &c)
 	}
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	b.until("the check ends", 5*time.Minute, func() bool {
 		b.ask(http.MethodGet, fmt.Sprintf("/api/v1/projects/demo/spec-checks/%d", c.ID), nil, &c)
-		if c.State != "ready" && c.State != "running" && c.State != "waiting" {
-			return c
-		}
-		if time.Now().After(deadline) {
-			b.t.Fatalf("the check does not end: %+v", c)
-		}
-	}
+		return c.State != "ready" && c.State != "running" && c.State != "waiting"
+	})
+	return c
 }
 
 // found is what a check says of one thing: its state, and the text.
@@ -85,15 +81,10 @@ func (b *bed) runAgain() (r run) {
 // waitFor waits until a run has ended.
 func (b *bed) waitFor(r *run) {
 	b.t.Helper()
-	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	b.until("the run ends", 10*time.Minute, func() bool {
 		b.ask(http.MethodGet, fmt.Sprintf("/api/v1/runs/%d", r.ID), nil, r)
-		if r.State == "succeeded" || r.State == "failed" || r.State == "cancelled" {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.t.Fatalf("the run does not end: %+v", r)
-		}
-	}
+		return r.State == "succeeded" || r.State == "failed" || r.State == "cancelled"
+	})
 }
 
 // publishedText asks rpm of a package in the published repository.

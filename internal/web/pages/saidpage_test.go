@@ -33,7 +33,7 @@ func TestOverrideForm(t *testing.T) {
 	if a, code := ada.do(at, url.Values{"version": {"about five"}}); code != http.StatusUnprocessableEntity || a.Field != "version" {
 		t.Errorf("a wrong version: %d %+v", code, a)
 	}
-	if a, code := ada.do(at, url.Values{"text": {"versoin = 1"}}); code != http.StatusUnprocessableEntity || a.Field != "text" || !strings.Contains(a.Error, "did you mean") {
+	if a, code := ada.do(at, url.Values{"text": {"vresion = 1"}}); code != http.StatusUnprocessableEntity || a.Field != "text" || !strings.Contains(a.Error, "did you mean") {
 		t.Errorf("a wrong text: %d %+v", code, a)
 	}
 	form := url.Values{"version": {">=5"}, "build-requires": {"rpm:libxml2-devel\r\ncython<3.1\r\n"}}
