@@ -54,7 +54,7 @@ func (q *request) againWith(toast, path string, page load, once templ.Component)
 	if err != nil {
 		return err
 	}
-	out := answer{Fragments: all.changed(sums{}), Toast: toast}
+	out := answer{Fragments: all.changed(sums{}, nil), Toast: toast}
 	if once != nil {
 		var html bytes.Buffer
 		if err := onceBox(once).Render(q.ctx(), &html); err != nil {

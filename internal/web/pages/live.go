@@ -35,6 +35,13 @@ const (
 	keepAlive  = 15 * time.Second // proxies close what is silent
 )
 
+// A fragment that changes with everything and is large (slowly) is sent less often than the rest.
+const (
+	slowEvery = 5 * time.Second
+	slowSize  = 16 << 10 // bytes; what is smaller, and has fewer parts that live by themselves, is sent as all others are
+	slowParts = 40
+)
+
 // wants says whether the request asks for an answer of a media type by its name.
 func (q *request) wants(media string) bool {
 	return strings.Contains(q.Header.Get("Accept"), media)
@@ -62,6 +69,7 @@ func writeAnswer(w http.ResponseWriter, status int, a answer) {
 type fragments struct {
 	html map[string]string // each with marks where others are inside it
 	ids  []string
+	slow map[string]bool
 }
 
 type fragmentsKey struct{}
@@ -69,7 +77,12 @@ type fragmentsKey struct{}
 func mark(id string) string { return "<!--live " + id + "-->" }
 
 // live encloses one element whose id is id, and which changes while the page is open.
-func live(id string) templ.Component {
+func live(id string) templ.Component { return enclose(id, false) }
+
+// slowly is live for what is large and changes whenever anything does: a picture of the whole. An open page gets it every few seconds.
+func slowly(id string) templ.Component { return enclose(id, true) }
+
+func enclose(id string, slow bool) templ.Component {
 	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		children := templ.GetChildren(ctx)
 		ctx = templ.ClearChildren(ctx)
@@ -83,6 +96,7 @@ func live(id string) templ.Component {
 		}
 		all.html[id] = visibleText(part.String())
 		all.ids = append(all.ids, id)
+		all.slow[id] = slow
 		_, err := io.WriteString(w, mark(id))
 		return err
 	})
@@ -90,7 +104,7 @@ func live(id string) templ.Component {
 
 // collect renders a page for its fragments.
 func collect(ctx context.Context, whole templ.Component) (*fragments, error) {
-	all := &fragments{html: map[string]string{}}
+	all := &fragments{html: map[string]string{}, slow: map[string]bool{}}
 	return all, whole.Render(context.WithValue(ctx, fragmentsKey{}, all), io.Discard)
 }
 
@@ -125,13 +139,17 @@ type sums map[string]uint64
 
 var seed = maphash.MakeSeed()
 
-// changed are the fragments that a page with the sums given does not have yet, and brings the sums forward.
-func (f *fragments) changed(have sums) map[string]string {
+// changed are the fragments that a page with the sums given does not have yet, and brings the sums forward. What hold is true for
+// stays as the page has it; nil holds nothing.
+func (f *fragments) changed(have sums, hold func(id string) bool) map[string]string {
 	out, covered := map[string]string{}, map[string]bool{}
 	for i := len(f.ids) - 1; i >= 0; i-- { // the outer ones end after the inner ones
 		id := f.ids[i]
 		sum := maphash.String(seed, f.html[id])
 		if before, ok := have[id]; !covered[id] && (!ok || before != sum) {
+			if ok && hold != nil && hold(id) {
+				continue
+			}
 			out[id] = f.full(id)
 			f.inside(id, covered)
 		}
@@ -155,7 +173,7 @@ func (p *Pages) show(q *request, page load, allowed func() error) error {
 			return err
 		}
 		out := answer{Fragments: map[string]string{}}
-		for id, html := range all.changed(sums{}) {
+		for id, html := range all.changed(sums{}, nil) {
 			out.Fragments[id] = html
 		}
 		writeAnswer(q.w, http.StatusOK, out)
@@ -198,6 +216,8 @@ type feed struct {
 	wake    <-chan struct{} // of the view: something that is no event of the store
 	filter  store.EventFilter
 	beside  bool
+	sent    map[string]time.Time // when slow fragments were
+	held    bool                 // by the last rendering: another must follow
 }
 
 // render loads the page again and gives the fragments that it does not have yet.
@@ -214,7 +234,21 @@ func (f *feed) render() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return all.changed(f.have), nil
+	f.held = false
+	return all.changed(f.have, func(id string) bool { return f.hold(all, id) }), nil
+}
+
+// hold keeps back a slow fragment that was sent a moment ago.
+func (f *feed) hold(all *fragments, id string) bool {
+	switch {
+	case !all.slow[id] || len(all.html[id]) < slowSize && strings.Count(all.html[id], "<!--live ") < slowParts:
+		return false
+	case time.Since(f.sent[id]) < slowEvery:
+		f.held = true
+		return true
+	}
+	f.sent[id] = time.Now()
+	return false
 }
 
 func (f *feed) send(id int64, changed map[string]string) error {
@@ -239,7 +273,7 @@ func (p *Pages) stream(q *request, page load, allowed func() error) error {
 	if n, err := strconv.ParseInt(q.Header.Get("Last-Event-ID"), 10, 64); err == nil && n > 0 {
 		after = n
 	}
-	f := &feed{q: q, page: page, allowed: allowed, have: sums{}}
+	f := &feed{q: q, page: page, allowed: allowed, have: sums{}, sent: map[string]time.Time{}}
 	before, err := p.cfg.Store.LastEvent(ctx)
 	if err != nil {
 		return err
@@ -282,7 +316,8 @@ func (f *feed) follow(after int64) {
 	}()
 	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
-	var due <-chan time.Time // when to render; nil: nothing is to be
+	var due <-chan time.Time  // when to render; nil: nothing is to be
+	var late <-chan time.Time // when what was held is sent
 	var rendered time.Time
 	soon := func() {
 		if due == nil {
@@ -300,11 +335,17 @@ func (f *feed) follow(after int64) {
 		case <-f.wake:
 			f.wake = nil // until the next rendering brings another
 			soon()
+		case <-late:
+			late = nil
+			soon()
 		case <-due:
 			due, rendered = nil, time.Now()
 			changed, err := f.render()
 			if err != nil || len(changed) > 0 && f.send(after, changed) != nil {
 				return
+			}
+			if f.held && late == nil {
+				late = time.After(slowEvery)
 			}
 		case <-alive.C:
 			who, err := f.q.p.cfg.Auth.Refresh(ctx, f.q.who)
