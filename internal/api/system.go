@@ -19,6 +19,7 @@ type Worker struct {
 	Labels   map[string]string `json:"labels"`
 	Versions map[string]string `json:"versions"`
 	DiskFree int64             `json:"disk_free" doc:"bytes; -1: unknown"`
+	DiskSize int64             `json:"disk_size" doc:"bytes of that disk; 0: unknown"`
 	State    store.WorkerState `json:"state" enum:"active,draining,gone"`
 	Message  string            `json:"message,omitempty" doc:"why it takes nothing"`
 	Beat     time.Time         `json:"beat"`
@@ -26,7 +27,7 @@ type Worker struct {
 }
 
 func workerView(w store.Worker) Worker {
-	return Worker{ID: w.ID, Name: w.Name, Host: w.Host, PID: w.PID, Slots: w.Slots, Labels: w.Labels, Versions: w.Versions, DiskFree: w.DiskFree, State: w.State, Message: w.Message, Beat: w.Beat, Started: w.Started}
+	return Worker{ID: w.ID, Name: w.Name, Host: w.Host, PID: w.PID, Slots: w.Slots, Labels: w.Labels, Versions: w.Versions, DiskFree: w.DiskFree, DiskSize: w.DiskSize, State: w.State, Message: w.Message, Beat: w.Beat, Started: w.Started}
 }
 
 // Limit is how much may run at once.

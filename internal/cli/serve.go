@@ -180,7 +180,7 @@ func hide(all []secret.Secret) func(string) string {
 func (p *parts) newEngine(o serviceOptions, roles []string, takeover bool, log *slog.Logger, version string) (*engine.Engine, error) {
 	works := slices.Contains(roles, roleWorker)
 	cfg := engine.Config{Store: p.store, Name: o.name, Slots: o.slots, Lease: o.lease, Labels: map[string]string{"arch": runtime.GOARCH, "builder": o.builder},
-		Versions: map[string]string{"reqpm": version}, Health: p.health(), Takeover: takeover, Log: log,
+		Versions: map[string]string{"reqpm": version}, DiskSize: diskSize(p.state), Health: p.health(), Takeover: takeover, Log: log,
 		Handlers: p.handlers(o, works, slices.Contains(roles, roleWeb))}
 	maps.Copy(cfg.Labels, o.labels)
 	if work := p.served.a.work; works && work != nil {

@@ -106,3 +106,12 @@ func (p *parts) health() func() (int64, string) {
 		return free, strings.Replace(problem, " in . of ", " in ", 1)
 	}
 }
+
+// diskSize is how many bytes the disk of a folder has, 0 when that cannot be told.
+func diskSize(folder string) int64 {
+	var s unix.Statfs_t
+	if unix.Statfs(folder, &s) != nil {
+		return 0
+	}
+	return int64(s.Blocks) * s.Bsize
+}

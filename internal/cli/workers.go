@@ -69,6 +69,9 @@ func (a *app) listWorkers(ctx context.Context, c *client.Client) error {
 		free := "-"
 		if w.DiskFree >= 0 {
 			free = bytesText(w.DiskFree)
+			if w.DiskSize > 0 {
+				free += " of " + bytesText(w.DiskSize)
+			}
 		}
 		var labels []string
 		for _, name := range sortedKeys(w.Labels) {

@@ -75,6 +75,7 @@ type Config struct {
 	BackOff []time.Duration
 	// MaxLosses is how often a step may lose its worker before it is held to be the reason; default 20.
 	MaxLosses int64
+	DiskSize  int64 // bytes of the disk where builds are made; 0: unknown
 	// Health says how many bytes are free where builds are made (-1: unknown), and why nothing should
 	// be started now ("" when it may): disk full, no mock. Asked every few seconds.
 	Health func() (free int64, problem string)
@@ -249,7 +250,7 @@ func (e *Engine) register(ctx context.Context, takeover bool) error {
 			}
 		}
 		var err error
-		w, err = tx.AddWorker(ctx, store.Worker{Name: e.cfg.Name, Host: host, PID: int64(os.Getpid()), Slots: int64(e.cfg.Slots), Labels: e.cfg.Labels, Versions: e.cfg.Versions, DiskFree: e.freeNow(), Lease: e.cfg.Lease})
+		w, err = tx.AddWorker(ctx, store.Worker{Name: e.cfg.Name, Host: host, PID: int64(os.Getpid()), Slots: int64(e.cfg.Slots), Labels: e.cfg.Labels, Versions: e.cfg.Versions, DiskFree: e.freeNow(), DiskSize: e.cfg.DiskSize, Lease: e.cfg.Lease})
 		return err
 	})
 	if err != nil {

@@ -27,6 +27,7 @@ type Worker struct {
 	Labels   map[string]string
 	Versions map[string]string // reqpm's and the tools'
 	DiskFree int64             // bytes where it builds; -1: unknown
+	DiskSize int64             // bytes of that disk; 0: unknown
 	State    WorkerState
 	Message  string // why it takes nothing, when it does not
 	Lease    time.Duration
@@ -37,11 +38,11 @@ type Worker struct {
 	Started time.Time
 }
 
-const workerColumns = "id, name, host, pid, slots, labels, versions, disk_free, state, message, lease_ms, beats, beat, started"
+const workerColumns = "id, name, host, pid, slots, labels, versions, disk_free, disk_size, state, message, lease_ms, beats, beat, started"
 
 func scanWorker(row scanner) (w Worker, err error) {
 	var lease int64
-	err = row.Scan(&w.ID, &w.Name, &w.Host, &w.PID, &w.Slots, jsonColumn{&w.Labels}, jsonColumn{&w.Versions}, &w.DiskFree, &w.State, &w.Message, &lease, &w.Beats, timeColumn{&w.Beat}, timeColumn{&w.Started})
+	err = row.Scan(&w.ID, &w.Name, &w.Host, &w.PID, &w.Slots, jsonColumn{&w.Labels}, jsonColumn{&w.Versions}, &w.DiskFree, &w.DiskSize, &w.State, &w.Message, &lease, &w.Beats, timeColumn{&w.Beat}, timeColumn{&w.Started})
 	w.Lease = time.Duration(lease) * time.Millisecond
 	return w, err
 }
@@ -59,8 +60,8 @@ func (tx *Tx) AddWorker(ctx context.Context, w Worker) (Worker, error) {
 	w.State, w.Started = WorkerActive, now()
 	w.Beat = w.Started
 	var err error
-	w.ID, err = tx.insert(ctx, "register the worker "+w.Name, "INSERT INTO workers (name, host, pid, slots, labels, versions, disk_free, state, message, lease_ms, beats, beat, started) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11)",
-		w.Name, w.Host, w.PID, w.Slots, labels(w.Labels), labels(w.Versions), w.DiskFree, string(w.State), w.Message, w.Lease.Milliseconds(), millis(w.Started))
+	w.ID, err = tx.insert(ctx, "register the worker "+w.Name, "INSERT INTO workers (name, host, pid, slots, labels, versions, disk_free, disk_size, state, message, lease_ms, beats, beat, started) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12)",
+		w.Name, w.Host, w.PID, w.Slots, labels(w.Labels), labels(w.Versions), w.DiskFree, w.DiskSize, string(w.State), w.Message, w.Lease.Milliseconds(), millis(w.Started))
 	if err != nil {
 		return w, err
 	}

@@ -20,6 +20,7 @@ func Metrics(s *store.Store) http.Handler {
 		beat:    prometheus.NewDesc("reqpm_worker_beat_seconds", "Seconds since a worker's last sign of life.", []string{"worker"}, nil),
 		slots:   prometheus.NewDesc("reqpm_worker_slots", "Builds that a worker does at once.", []string{"worker"}, nil),
 		disk:    prometheus.NewDesc("reqpm_worker_disk_free_bytes", "Free bytes where a worker builds.", []string{"worker"}, nil),
+		size:    prometheus.NewDesc("reqpm_worker_disk_size_bytes", "Bytes of the disk where a worker builds.", []string{"worker"}, nil),
 		broken:  prometheus.NewDesc("reqpm_scrape_failed", "1 when the database did not answer this scrape.", nil, nil),
 		runs:    prometheus.NewDesc("reqpm_runs", "Runs that have not ended.", []string{"state"}, nil),
 		problem: prometheus.NewDesc("reqpm_repository_problem", "1 for a repository whose last check found something wrong.", []string{"project", "channel", "target"}, nil),
@@ -28,8 +29,8 @@ func Metrics(s *store.Store) http.Handler {
 }
 
 type collector struct {
-	store                                           *store.Store
-	steps, beat, slots, disk, broken, runs, problem *prometheus.Desc
+	store                                                 *store.Store
+	steps, beat, slots, disk, size, broken, runs, problem *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -68,6 +69,7 @@ func (c *collector) collect(ctx context.Context, ch chan<- prometheus.Metric) er
 		gauge(c.slots, float64(w.Slots), w.Name)
 		if w.DiskFree >= 0 {
 			gauge(c.disk, float64(w.DiskFree), w.Name)
+			gauge(c.size, float64(w.DiskSize), w.Name)
 		}
 	}
 	for _, state := range []store.RunState{store.RunQueued, store.RunRunning} {

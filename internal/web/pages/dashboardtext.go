@@ -27,11 +27,31 @@ func failurePath(f failure) string {
 	return runPath(f.Step.Run)
 }
 
-func freeText(free int64) string {
-	if free < 0 {
+// freeText says how much of a worker's disk is free.
+func freeText(w store.Worker) string {
+	switch {
+	case w.DiskFree < 0:
 		return "not known"
+	case w.DiskSize <= 0:
+		return bytesText(w.DiskFree) + " free"
 	}
-	return bytesText(free) + " free"
+	return fmt.Sprintf("%s of %s free", bytesText(w.DiskFree), bytesText(w.DiskSize))
+}
+
+// diskClass is a warning's colour where the disk is nearly full.
+func diskClass(w store.Worker) string {
+	if diskUsed(w) > 0.95 {
+		return "warn"
+	}
+	return ""
+}
+
+// diskUsed is the part of a worker's disk that is taken; below nothing when it is not known.
+func diskUsed(w store.Worker) float64 {
+	if w.DiskFree < 0 || w.DiskSize < w.DiskFree || w.DiskSize == 0 {
+		return -1
+	}
+	return 1 - float64(w.DiskFree)/float64(w.DiskSize)
 }
 
 func dayRuns(d dayFacts) string {

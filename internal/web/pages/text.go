@@ -93,11 +93,11 @@ func agoText(t, now time.Time) string {
 	case s < 45:
 		return "now"
 	case s < 90*60:
-		return fmt.Sprintf("%.0f min", math.Max(1, s/60))
+		return fmt.Sprintf("%.0f min ago", math.Max(1, s/60))
 	case s < 36*3600:
-		return fmt.Sprintf("%.0f h", s/3600)
+		return fmt.Sprintf("%.0f h ago", s/3600)
 	case s < 60*86400:
-		return fmt.Sprintf("%.0f d", s/86400)
+		return fmt.Sprintf("%.0f d ago", s/86400)
 	}
 	return t.Format("2 Jan 2006")
 }

@@ -175,8 +175,8 @@ func Seed(ctx context.Context, b *Bed) error {
 	s := &seeder{Bed: b, projects: map[string]store.Project{}, runs: map[string]int64{}}
 	err := b.Store.Write(ctx, func(tx *store.Tx) error {
 		for _, w := range []store.Worker{
-			{Name: "build-01", Host: "build-01.example.org", PID: 811, Slots: 4, DiskFree: 88e9, Labels: map[string]string{"builder": "mock", "arch": "amd64"}, Versions: map[string]string{"reqpm": "1.0.0"}, Lease: 24 * time.Hour},
-			{Name: "build-02", Host: "build-02.example.org", PID: 94, Slots: 4, DiskFree: 1.4e9, Labels: map[string]string{"builder": "chroot", "arch": "amd64"}, Lease: 24 * time.Hour,
+			{Name: "build-01", Host: "build-01.example.org", PID: 811, Slots: 4, DiskFree: 88e9, DiskSize: 240e9, Labels: map[string]string{"builder": "mock", "arch": "amd64"}, Versions: map[string]string{"reqpm": "1.0.0"}, Lease: 24 * time.Hour},
+			{Name: "build-02", Host: "build-02.example.org", PID: 94, Slots: 4, DiskFree: 1.4e9, DiskSize: 120e9, Labels: map[string]string{"builder": "chroot", "arch": "amd64"}, Lease: 24 * time.Hour,
 				Message: "only 1.4 GB are free in the state directory, and 2.1 GB must be (--min-free)"},
 		} {
 			added, err := tx.AddWorker(ctx, w)

@@ -139,13 +139,13 @@
   // --- moments that go on ------------------------------------------------------------------------------------------
   const two = n => String(n).padStart(2, '0');
   function clock(s) { s = Math.max(0, Math.round(s)); return s < 3600 ? Math.floor(s / 60) + ':' + two(s % 60) : Math.floor(s / 3600) + ':' + two(Math.floor(s / 60) % 60) + ':' + two(s % 60); }
-  function ago(s) { return s < 45 ? 'now' : s < 5400 ? Math.max(1, Math.round(s / 60)) + ' min' : s < 129600 ? Math.round(s / 3600) + ' h' : s < 5184000 ? Math.round(s / 86400) + ' d' : ''; }
+  function ago(s) { return s < 45 ? 'now' : s < 5400 ? Math.max(1, Math.round(s / 60)) + ' min ago' : s < 129600 ? Math.round(s / 3600) + ' h ago' : s < 5184000 ? Math.round(s / 86400) + ' d ago' : ''; }
   function set(e, text) { if (text && e.textContent !== text) e.textContent = text; }
   function tick() {
     const now = Date.now();
     $$('[data-since]').forEach(e => set(e, clock((now - e.dataset.since) / 1000)));
     $$('[data-ago]').forEach(e => set(e, ago((now - e.dataset.ago) / 1000)));
-    if (say && say.dataset.state === 'live' && now - reported > 60000) say.textContent = 'Live, last change ' + ago((now - reported) / 1000) + ' ago';
+    if (say && say.dataset.state === 'live' && now - reported > 60000) say.textContent = 'Live, last change ' + ago((now - reported) / 1000);
   }
   setInterval(() => { if (!document.hidden) tick(); }, 1000);
 
