@@ -25,6 +25,7 @@ import (
 	"reqpm/internal/notify"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
+	"reqpm/internal/target"
 )
 
 // Prefix is where the API is.
@@ -45,6 +46,7 @@ type Config struct {
 	Preview  Preview
 	Plans    *service.PlanPreviews
 	Settings service.SettingsBase
+	Targets  []target.Target // all that a project may have, beside local
 	// Repositories are where this process has them.
 	Repositories service.Repositories
 	Version      string

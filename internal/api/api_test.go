@@ -24,6 +24,7 @@ import (
 	"reqpm/internal/source"
 	"reqpm/internal/store"
 	"reqpm/internal/store/storetest"
+	"reqpm/internal/target"
 )
 
 func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
@@ -94,7 +95,7 @@ func newBed(t testing.TB, url string) *bed {
 	plans := service.NewPlanPreviews(service.New(service.Config{Pipelines: noPipelines{}, Hide: func([]secret.Secret) func(string) string { return func(text string) string { return text } }}))
 	t.Cleanup(plans.Close)
 	steps := service.New(service.Config{Store: b.store, Blobs: blobs, Logs: b.logs, StateDir: b.state, Settings: service.NewSettingsBase()})
-	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Plans: plans, Settings: service.NewSettingsBase(), Repositories: steps, Version: "test", Events: events})
+	b.api = api.New(api.Config{Store: b.store, Auth: b.auth, Vault: vault, Notify: notify.New(notify.Config{Store: b.store, Vault: vault}), Blobs: blobs, Logs: b.logs, Projects: projects{}, Preview: preview, Plans: plans, Settings: service.NewSettingsBase(), Targets: target.With([]target.Target{{Name: "house9", Python: target.Python{Version: "3.9.18"}}}), Repositories: steps, Version: "test", Events: events})
 	return b
 }
 

@@ -120,6 +120,7 @@ var routes = map[string]entry{
 	"GET /queue":                  {auth.Viewer, many},
 	"GET /search":                 {auth.Viewer, many},
 
+	"GET /targets":               {auth.Viewer, server},
 	"GET /workers":               {auth.Viewer, server},
 	"POST /workers/{id}/drain":   {auth.Admin, server},
 	"GET /schedules":             {auth.Viewer, server},

@@ -121,3 +121,24 @@ func TestSettingsBase(t *testing.T) {
 		}
 	}
 }
+
+// The targets that a project may have are listed, local and the server's own among them.
+func TestTargets(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		b := newBed(t, url)
+		var list struct {
+			Items []struct{ Name, Python string }
+		}
+		w := b.ask(b.token(auth.Viewer, 0), http.MethodGet, "/api/v1/targets", "")
+		if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
+			t.Fatal(err)
+		}
+		python := map[string]string{}
+		for _, x := range list.Items {
+			python[x.Name] = x.Python
+		}
+		if _, ok := python["local"]; !ok || python["el9"] == "" || python["house9"] != "3.9.18" {
+			t.Errorf("targets: %v", python)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 
 	"reqpm/internal/auth"
 	"reqpm/internal/store"
+	"reqpm/internal/target"
 )
 
 // Worker is a process that builds.
@@ -37,7 +38,24 @@ type Limit struct {
 	Value int64  `json:"value" minimum:"-1" maximum:"10000" doc:"builds at once; -1 removes the limit"`
 }
 
+// Target is a release that a project may be built for.
+type Target struct {
+	Name   string `json:"name"`
+	Arch   string `json:"arch" doc:"x86_64, aarch64; empty: the server's own"`
+	Python string `json:"python" doc:"version; empty: that of the machine that builds"`
+	RPM    string `json:"rpm" doc:"version; empty: that of the machine that builds"`
+	Note   string `json:"note,omitempty" doc:"to be known before it is chosen"`
+}
+
+func (a *API) listTargets(context.Context, *nothing) (*listOf[Target], error) {
+	all := append([]target.Target{{Name: target.LocalName, Note: "the distribution of the machine that builds"}}, a.cfg.Targets...)
+	return newList(store.Part[target.Target]{Items: all}, func(t target.Target) Target {
+		return Target{t.Name, t.Arch, t.Python.Version, t.RPM.Version, t.Note}
+	}), nil
+}
+
 func (a *API) systemOperations() {
+	register(a, operation{method: http.MethodGet, path: "/targets", id: "list-targets", summary: "Targets that a project may have: those of ReqPM and the server's own", role: auth.Viewer, tag: "projects"}, a.listTargets)
 	register(a, operation{method: http.MethodGet, path: "/workers", id: "list-workers", summary: "Workers", role: auth.Viewer, tag: "operation"}, a.listWorkers)
 	register(a, operation{method: http.MethodPost, path: "/workers/{id}/drain", id: "drain-worker", summary: "Have a worker take nothing new, or take work again", role: auth.Admin, status: http.StatusNoContent, tag: "operation"}, a.drainWorker)
 	register(a, operation{method: http.MethodGet, path: "/limits", id: "list-limits", summary: "Limits", role: auth.Viewer, tag: "operation"}, a.listLimits)

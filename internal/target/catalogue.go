@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,26 @@ func All() []Target {
 		list[i] = t.clone()
 	}
 	return list
+}
+
+// With lays own targets over the shipped ones, as Lookup finds them, in the order in which people count: el9 before el10.
+func With(own []Target) []Target {
+	all := slices.Clone(own)
+	names := targetNames(own)
+	for _, t := range All() {
+		if !slices.Contains(names, t.Name) {
+			all = append(all, t)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Target) int { return strings.Compare(counted(a.Name), counted(b.Name)) })
+	return all
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// counted is a name whose numbers compare as numbers.
+func counted(name string) string {
+	return digits.ReplaceAllStringFunc(name, func(n string) string { return fmt.Sprintf("%8s", n) })
 }
 
 // Lookup finds a target by name among own (the user's, which win) and the shipped

@@ -25,6 +25,7 @@ import (
 	"reqpm/internal/notify"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
+	"reqpm/internal/target"
 )
 
 //go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate
@@ -37,8 +38,10 @@ type Config struct {
 	Logs     *blob.Logs
 	Projects service.Projects
 	Settings service.SettingsBase
-	Version  string
-	Log      *slog.Logger
+	// Targets are all that a project may have, beside local.
+	Targets []target.Target
+	Version string
+	Log     *slog.Logger
 	// Health says what keeps this machine from its work; nil: it is not looked at. It answers at once.
 	Health func(ctx context.Context) []Problem
 	// Notify sends messages to channels, Vault seals the secrets of push hooks, Preview says what a schedule would do. Each may be nil: what needs it

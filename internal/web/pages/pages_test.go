@@ -15,6 +15,7 @@ import (
 	"reqpm/internal/auth"
 	"reqpm/internal/store"
 	"reqpm/internal/store/storetest"
+	"reqpm/internal/target"
 )
 
 // bed are pages on an empty database.
@@ -32,7 +33,7 @@ func newBed(t testing.TB) *bed {
 	if b.auth, err = auth.New(auth.Config{Store: b.store}); err != nil {
 		t.Fatal(err)
 	}
-	b.pages = New(Config{Store: b.store, Auth: b.auth, Version: "test", Events: b.events})
+	b.pages = New(Config{Store: b.store, Auth: b.auth, Version: "test", Events: b.events, Targets: target.With([]target.Target{{Name: "house9", Arch: "x86_64"}})})
 	return b
 }
 

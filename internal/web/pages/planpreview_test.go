@@ -101,7 +101,7 @@ func TestPlanPreview(t *testing.T) {
 	b := newBed(t)
 	f := b.forged(func(ctx context.Context, _ string) error { <-ctx.Done(); return context.Cause(ctx) })
 	ada, bob := b.logIn("ada", auth.Maintainer), b.logIn("bob", auth.Maintainer)
-	has(t, "the form", ada.get("/projects/new"), "Preview the plan", `formaction="/projects/new/plan"`, `data-key="p"`)
+	has(t, "the form", ada.get("/projects/new"), "Preview the plan", `formaction="/projects/new/plan"`, `data-key="p"`, `value="house9"`)
 	a, code := ada.do("/projects/new/plan", newForm())
 	if code != http.StatusOK || !strings.HasPrefix(a.At, "/projects/new?") || !strings.Contains(a.At, "preview=") || !strings.Contains(a.At, "extras=s3") {
 		t.Fatalf("%d %+v", code, a)

@@ -81,7 +81,7 @@ func nameFor(text string) string {
 
 func (p *Pages) newProject(q *request) (view, error) {
 	f := formOf(q.URL.Query())
-	f.New, f.Action, f.All = true, "/projects", target.All()
+	f.New, f.Action, f.All = true, "/projects", q.p.cfg.Targets
 	v := view{Title: "New project", Nav: "projects", Crumbs: []crumb{{"Projects", "/projects"}, {"New project", ""}}, Watch: store.EventFilter{Project: -1}}
 	return q.formView(v, f), nil
 }
@@ -253,7 +253,7 @@ func (p *Pages) projectSettings(q *request) (view, error) {
 	} else if f.GitURL == source.Redacted(q.project.GitURL) {
 		f.GitURL = q.project.GitURL
 	}
-	f.Name, f.Action, f.All = q.project.Name, projectPath(q.project.Name)+"/settings", target.All()
+	f.Name, f.Action, f.All = q.project.Name, projectPath(q.project.Name)+"/settings", q.p.cfg.Targets
 	v := q.projectView("Settings of "+q.project.Name, "settings", projectData{})
 	v.Crumbs = append(v.Crumbs, crumb{Text: "Settings"})
 	v.Watch = store.EventFilter{Project: -1} // it is what somebody is writing

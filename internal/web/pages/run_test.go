@@ -10,6 +10,7 @@ import (
 	"reqpm/internal/auth"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
+	"reqpm/internal/target"
 	"reqpm/internal/web/pagetest"
 	"reqpm/internal/web/runview"
 )
@@ -33,7 +34,7 @@ func newPast(t *testing.T) (*bed, *pagetest.Bed) {
 	if b.auth, err = auth.New(auth.Config{Store: b.store}); err != nil {
 		t.Fatal(err)
 	}
-	b.pages = New(Config{Store: b.store, Auth: b.auth, Blobs: past.Blobs, Logs: past.Logs, Version: "test", Events: b.events})
+	b.pages = New(Config{Store: b.store, Auth: b.auth, Blobs: past.Blobs, Logs: past.Logs, Version: "test", Events: b.events, Targets: target.All()})
 	return b, past
 }
 
