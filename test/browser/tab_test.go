@@ -251,9 +251,10 @@ func quoted(text string) string {
 	return string(q)
 }
 
-// one is the expression of the first visible element of a selector that has a text; "" is any.
+// one is the expression of the first visible element of a selector that has a text; "" is any. What is far below the window is not laid
+// out (content-visibility), so it has no innerText yet.
 func one(selector, text string) string {
-	return fmt.Sprintf("[...document.querySelectorAll(%s)].find(e => e.getClientRects().length && (e.innerText || e.ariaLabel || '').includes(%s))", quoted(selector), quoted(text))
+	return fmt.Sprintf("[...document.querySelectorAll(%s)].find(e => e.getClientRects().length && (e.innerText || e.ariaLabel || e.textContent).includes(%s))", quoted(selector), quoted(text))
 }
 
 // hand is what a person presses with.
@@ -270,33 +271,39 @@ func (b *tab) click(selector, text string) {
 	b.t.Helper()
 	element := one(selector, text)
 	b.until("there is "+selector+" "+text, element, 15*time.Second)
+	b.press(element)
+}
+
+// press is click, of what an expression gives.
+func (b *tab) press(element string) {
+	b.t.Helper()
 	if b.by == keyboard {
 		b.tabTo(element)
-		var box bool
-		b.eval("document.activeElement.matches('input[type=checkbox], input[type=radio]')", &box)
-		if box {
-			b.keys(" ")
-		} else if !strings.HasPrefix(selector, "#f-") { // into which is typed
-			b.keys(enter)
+		var key string
+		b.eval("(e => e.matches('input[type=checkbox], input[type=radio]') ? ' ' : e.matches('input, textarea') ? '' : "+quoted(enter)+")(document.activeElement)", &key)
+		if key != "" { // else it is typed into
+			b.keys(key)
 		}
 		return
 	}
 	var at struct{ X, Y, Width, Height float64 }
-	b.eval(fmt.Sprintf(`(() => { const e = %s; e.scrollIntoView({ block: 'center' }); const r = e.getClientRects()[0], box = (e.matches('.check') && e.closest('label, td') || e.closest('.in') || e).getBoundingClientRect(); return { x: r.x + r.width / 2, y: r.y + r.height / 2, width: box.width, height: box.height }; })()`, element), &at)
+	b.eval(fmt.Sprintf(`(async () => { let e; const drawn = () => new Promise(done => { requestAnimationFrame(() => setTimeout(done)); setTimeout(done, 500); });
+		for (let was = NaN; was !== (was = (e = %s).getBoundingClientRect().y);) { e.scrollIntoView({ block: 'center' }); await drawn(); } // what comes into the window takes its place first
+		const r = e.getClientRects()[0], box = (e.matches('.check') && e.closest('label, td') || e.closest('.in') || e).getBoundingClientRect(); return { x: r.x + r.width / 2, y: r.y + r.height / 2, width: box.width, height: box.height }; })()`, element), &at)
 	var hidden string
 	b.eval(fmt.Sprintf(`(() => { const e = %s, top = document.elementFromPoint(%f, %f); return !top || e.contains(top) || top.contains(e) ? '' : top.outerHTML.slice(0, 200); })()`, element, at.X, at.Y), &hidden)
 	if hidden != "" {
-		b.t.Fatalf("%s %s is behind %s", selector, text, hidden)
+		b.t.Fatalf("%s is behind %s", element, hidden)
 	}
 	if b.by != finger {
 		b.run(chromedp.MouseClickXY(at.X, at.Y))
 		return
 	}
 	if at.Width < 24 || at.Height < 24 {
-		b.t.Errorf("%s %s is %.0f x %.0f pixels, too small for a finger", selector, text, at.Width, at.Height)
+		b.t.Errorf("%s is %.0f x %.0f pixels, too small for a finger", element, at.Width, at.Height)
 	}
 	for _, problem := range b.tooWide() {
-		b.t.Errorf("before %s %s: %s", selector, text, problem)
+		b.t.Errorf("before %s: %s", element, problem)
 	}
 	call(b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchStart, TouchPoints: []*input.TouchPoint{{X: at.X, Y: at.Y}}})
 	call(b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchEnd, TouchPoints: []*input.TouchPoint{}})

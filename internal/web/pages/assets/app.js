@@ -25,10 +25,20 @@
 
   // --- putting new parts into the page without losing what somebody does in it -----------------------------------
   function syncAttributes(old, now) {
-    for (const a of [...old.attributes]) if (!now.hasAttribute(a.name) && a.name !== 'open' && a.name !== 'data-sel') old.removeAttribute(a.name);
+    for (const a of [...old.attributes]) if (!now.hasAttribute(a.name) && a.name !== 'open' && a.name !== 'data-sel' && !(a.name === 'tabindex' && old === document.activeElement)) old.removeAttribute(a.name);
     for (const a of now.attributes) if (old.getAttribute(a.name) !== a.value && a.name !== 'open') old.setAttribute(a.name, a.value);
   }
   function same(a, b) { return a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || '') === (b.id || ''); }
+  // What somebody would call the same thing although others came before it: by its id, by where a form is sent or a link leads.
+  function keyOf(n) {
+    if (n.nodeType !== 1) return '';
+    if (n.id) return '#' + n.id;
+    const to = n.nodeName === 'FORM' ? n.getAttribute('action') : n.nodeName === 'A' ? n.getAttribute('href') : '';
+    return to ? n.nodeName + ' ' + to : '';
+  }
+  // A control never becomes another one under the focus: Enter would do something else than what was read.
+  function turns(at, n) { return keyOf(at) !== keyOf(n) && at.contains(document.activeElement); }
+  function move(into, e, before) { if (into.moveBefore) into.moveBefore(e, before); else into.insertBefore(e, before); } // the first keeps the focus
   function morph(old, now) {
     if (old.nodeType === 3) { if (old.data !== now.data) old.data = now.data; return old; }
     if (old.isEqualNode(now)) return old;
@@ -40,14 +50,16 @@
     }
     if (old.nodeName === 'TEXTAREA') return old;
     if (old.dataset && old.dataset.keep !== undefined) return old; // its script has its inside
-    const byId = new Map();
-    for (const c of old.children) if (c.id) byId.set(c.id, c);
+    const byKey = new Map(), wanted = new Set([...now.children].map(keyOf).filter(k => k));
+    for (const c of old.children) { const key = keyOf(c); if (key && !byKey.has(key)) byKey.set(key, c); }
     let at = old.firstChild;
     for (const n of [...now.childNodes]) {
-      let hit = n.id && byId.get(n.id);
-      if (!hit && at && same(at, n)) hit = at;
+      const key = keyOf(n);
+      let hit = key && byKey.get(key);
+      if (hit) byKey.delete(key);
+      else if (at && same(at, n) && (keyOf(at) === key || !wanted.has(keyOf(at)) && !turns(at, n))) { hit = at; byKey.delete(keyOf(at)); }
       if (hit) {
-        if (hit !== at) old.insertBefore(hit, at); else at = at.nextSibling;
+        if (hit !== at) move(old, hit, at); else at = at.nextSibling;
         morph(hit, n);
       } else old.insertBefore(n, at);
     }
@@ -60,7 +72,28 @@
     t.innerHTML = html;
     return t.content.firstElementChild;
   }
+  // Where the focus is, so that it can be there again: whoever has no mouse is never thrown out of the page.
+  function focused() {
+    const e = document.activeElement;
+    if (!e || e === document.body) return null;
+    const around = [];
+    for (let p = e.parentElement; p && p !== document.body; p = p.parentElement) around.push(p);
+    return { e, around };
+  }
+  function nameOf(e) { return e.nodeName + ' ' + (e.name || '') + ' ' + (e.ariaLabel || e.textContent).replace(/[\d\s]+/g, ' ').trim(); }
+  function refocus(was) {
+    if (!was || document.activeElement && document.activeElement !== document.body) return; // it still is, or somebody has gone on
+    if (was.e.isConnected) was.e.focus({ preventScroll: true });
+    if (document.activeElement === was.e) return;
+    const part = was.around.find(p => p.isConnected && visible(p)) || main;
+    if (!part) return;
+    const alike = $$('a[href],button,input,select,textarea,summary', part).find(x => visible(x) && !x.disabled && nameOf(x) === nameOf(was.e));
+    if (alike) { alike.focus({ preventScroll: true }); return; }
+    if (!part.hasAttribute('tabindex')) part.tabIndex = -1; // what it was on is gone: Tab goes on from where that was
+    part.focus({ preventScroll: true });
+  }
   function apply(fragments) {
+    const was = focused();
     for (const [id, html] of Object.entries(fragments || {})) {
       const old = document.getElementById(id), now = parse(html);
       if (!old || !now) continue;
@@ -73,6 +106,7 @@
     if (tab && document.title !== tab.dataset.title) document.title = tab.dataset.title;
     const icon = $('link[rel=icon]');
     if (tab && icon && icon.getAttribute('href') !== tab.dataset.icon) icon.setAttribute('href', tab.dataset.icon);
+    refocus(was);
     tick();
     document.dispatchEvent(new CustomEvent('parts', { detail: Object.keys(fragments || {}) }));
   }
@@ -170,12 +204,14 @@
     box.showModal();
     return new Promise(done => box.addEventListener('close', () => done(box.returnValue === 'yes'), { once: true }));
   }
+  const sending = new WeakSet(); // not disabled meanwhile: that would take the focus from the button
   async function send(form, submitter) {
-    if (!await confirmed((submitter && submitter.dataset.confirm) || form.dataset.confirm)) return;
+    if (sending.has(form) || !await confirmed((submitter && submitter.dataset.confirm) || form.dataset.confirm)) return;
     const body = new URLSearchParams(new FormData(form));
     if (submitter && submitter.name) body.append(submitter.name, submitter.value);
+    sending.add(form);
     form.setAttribute('aria-busy', 'true');
-    if (submitter) submitter.disabled = true;
+    if (submitter) submitter.setAttribute('aria-disabled', 'true');
     try {
       const r = await fetch((submitter && submitter.getAttribute('formaction')) || form.getAttribute('action') || location.href, { method: 'POST', body, headers: { Accept: PARTS } });
       if (r.status === 401) { location.href = '/login?next=' + encodeURIComponent(location.pathname + location.search); return; }
@@ -187,7 +223,7 @@
       else if (a.to) location.href = a.to;
       else if (a.toast) toast(a.toast);
     } catch (e) { toast('The server did not answer. Nothing may have happened; look before trying again.', true); }
-    finally { form.removeAttribute('aria-busy'); if (submitter) submitter.disabled = false; }
+    finally { sending.delete(form); form.removeAttribute('aria-busy'); if (submitter) submitter.removeAttribute('aria-disabled'); }
   }
   // An error belongs beside its field.
   function complain(form, name, text) {
