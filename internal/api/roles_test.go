@@ -45,6 +45,7 @@ var routes = map[string]entry{
 	"POST /projects/{id}/runs":                                {auth.Builder, project},
 	"GET /projects/{id}/log":                                  {auth.Viewer, project},
 	"GET /projects/{id}/outdated":                             {auth.Viewer, project},
+	"POST /projects/{id}/outdated/take":                       {auth.Maintainer, project},
 	"GET /projects/{id}/repositories":                         {auth.Viewer, project},
 	"GET /projects/{id}/repositories/{repository}/snapshots":  {auth.Viewer, project},
 	"POST /projects/{id}/repositories/{repository}/rollback":  {auth.Maintainer, project},

@@ -47,6 +47,7 @@ func itemRules() map[string]itemRule {
 		"branches":          {1, 200, pathPattern, "a pattern, as release/*", nil},
 		"tags":              {1, 200, pathPattern, "a pattern, as release/*", nil},
 		"paths":             {1, 200, pathPattern, "a pattern of paths inside the repository", nil},
+		"packages":          {1, 100, `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`, "the name of a package in its normal form (PEP 503)", nil},
 		"to":                {3, 320, `^[^\x00-\x20\x7f]+@[^\x00-\x20\x7f]+$`, "an address", nil},
 	}
 }

@@ -13,10 +13,10 @@ import (
 )
 
 func (a *app) newProjectCommand() *cobra.Command {
-	return a.group("project", "Create, list, show, sync and delete the projects of a server, and their secrets and spec files",
+	return a.group("project", "Create, list, show, sync and delete the projects of a server; their newer versions, secrets and spec files",
 		"Projects of a server: a Git URL with its settings. PROJECT is a name, or an id.",
 		"  reqpm project create app https://git.example.org/team/app.git --target el9 --follow\n  reqpm project list\n  reqpm project sync app",
-		a.newProjectCreateCommand(), a.newProjectListCommand(), a.newProjectShowCommand(), a.newProjectSyncCommand(), a.newProjectDeleteCommand(), a.newProjectSecretCommand(), a.newProjectSpecCommand())
+		a.newProjectCreateCommand(), a.newProjectListCommand(), a.newProjectShowCommand(), a.newProjectSyncCommand(), a.newProjectDeleteCommand(), a.newProjectOutdatedCommand(), a.newProjectSecretCommand(), a.newProjectSpecCommand())
 }
 
 type projectCreateOptions struct {

@@ -32,6 +32,7 @@ type script struct {
 	fails map[string]bool          // package names whose builds fail
 	holds map[string]chan struct{} // builds that wait until their channel is closed
 	log   string                   // what each build writes, besides its name
+	newer string                   // what the update check finds of a set that has been resolved; "": there was none
 }
 
 func (s *script) set(do func(s *script)) {
@@ -48,6 +49,15 @@ const rpmText = "these are the bytes of an RPM, as far as this test goes"
 func (s *script) work(p *parts) map[store.Kind]engine.Handler {
 	ok := func(context.Context, store.Step) (engine.Result, error) { return engine.Result{}, nil }
 	handlers := map[store.Kind]engine.Handler{store.Checkout: ok, store.Analyze: ok, store.Resolve: ok, store.Specs: ok}
+	handlers[store.Resolve] = func(ctx context.Context, step store.Step) (engine.Result, error) {
+		s.mu.Lock()
+		newer := s.newer
+		s.mu.Unlock()
+		if newer == "" {
+			return engine.Result{}, nil
+		}
+		return engine.Result{}, p.store.PutOutdated(ctx, store.Outdated{Project: step.Project, Target: step.Target, Run: step.Run, Packages: 4, Found: json.RawMessage(newer), Checked: time.Now()})
+	}
 	handlers[store.Specs] = func(ctx context.Context, step store.Step) (engine.Result, error) {
 		text := fmt.Sprintf("Name: python-mid\nVersion: 1.0\nRelease: 1\n# %s\n# written for run %d\n", hostile, step.Run)
 		blobName := fmt.Sprintf("specs/%d/%d/python-mid.spec", step.Project, step.Run)

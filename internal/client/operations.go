@@ -129,6 +129,21 @@ func (c *Client) Repositories(ctx context.Context, project string) ([]api.Reposi
 	return Collect(list[api.Repository](ctx, c, "/projects/"+url.PathEscape(project)+"/repositories", nil), 0)
 }
 
+// Outdated is what the last update check of a project found, by target.
+func (c *Client) Outdated(ctx context.Context, project string) ([]api.Outdated, error) {
+	return Collect(list[api.Outdated](ctx, c, "/projects/"+url.PathEscape(project)+"/outdated", nil), 0)
+}
+
+// TakeNewer has a project take the newer versions that fit of some packages, of all where none is named, and starts a run; with dry it is
+// only said what the project would say.
+func (c *Client) TakeNewer(ctx context.Context, project string, packages []string, dry bool) (t api.TakenNewer, err error) {
+	body := struct {
+		Packages []string `json:"packages,omitempty"`
+		All      bool     `json:"all,omitempty"`
+	}{packages, len(packages) == 0}
+	return t, c.call(ctx, http.MethodPost, dryRun("/projects/"+url.PathEscape(project)+"/outdated/take", dry), body, &t)
+}
+
 // Snapshots are those of a repository that are there, the one that was published last first.
 func (c *Client) Snapshots(ctx context.Context, r api.Repository) ([]api.Snapshot, error) {
 	return Collect(list[api.Snapshot](ctx, c, repositoryPath(r)+"/snapshots", nil), 0)

@@ -122,11 +122,15 @@ func truth(b bool) string {
 }
 
 // Newer is a version of a package that an update check found to fit.
-type Newer struct{ Package, Target, Version string }
+type Newer struct {
+	Package string `json:"package"`
+	Target  string `json:"target"`
+	Version string `json:"version"`
+}
 
-// NewerOf are the versions that the last update check of a project proved to fit, of one package, or of all where that is "". Each was proven
-// with everything else as it may be, not with the others.
-func NewerOf(ctx context.Context, q store.Queries, project int64, pkg string) ([]Newer, error) {
+// NewerOf are the versions that the last update check of a project proved to fit, of the packages named, or of all where none is. Each was
+// proven with everything else as it may be, not with the others.
+func NewerOf(ctx context.Context, q store.Queries, project int64, names ...string) ([]Newer, error) {
 	all, err := q.OutdatedOf(ctx, project)
 	var newer []Newer
 	for _, o := range all {
@@ -135,7 +139,7 @@ func NewerOf(ctx context.Context, q store.Queries, project int64, pkg string) ([
 			continue // of another version of this program: the next check writes it anew
 		}
 		for _, f := range found {
-			if f.Resolves != "" && f.Resolves != f.Version && (pkg == "" || f.Name == pkg) {
+			if f.Resolves != "" && f.Resolves != f.Version && (len(names) == 0 || slices.Contains(names, f.Name)) {
 				newer = append(newer, Newer{f.Name, o.Target, f.Resolves})
 			}
 		}
@@ -143,25 +147,52 @@ func NewerOf(ctx context.Context, q store.Queries, project int64, pkg string) ([
 	return newer, err
 }
 
-// TakeNewer has a project say that it takes no older versions than these, each on its target, and starts a run with that.
-func TakeNewer(ctx context.Context, tx *store.Tx, project int64, newer []Newer, reason string) (store.Run, error) {
+// SaidText is what a project says of a package: Text, where it said Was before.
+type SaidText struct {
+	Package string `json:"package"`
+	Text    string `json:"text" doc:"as overrides/NAME.toml"`
+	Was     string `json:"was" doc:"what the project says without it; empty: nothing"`
+}
+
+// SaidOfNewer is what a project would say to take no older versions than these, each on its target, by package. ErrOverride: what it says
+// of one of them already cannot be read.
+func SaidOfNewer(p store.Project, newer []Newer) ([]SaidText, error) {
+	var all []SaidText
+	for _, n := range newer {
+		i := slices.IndexFunc(all, func(s SaidText) bool { return s.Package == n.Package })
+		if i < 0 {
+			was := OverrideOf(p, n.Package)
+			all, i = append(all, SaidText{n.Package, was, was}), len(all)
+		}
+		var err error
+		if all[i].Text, err = atLeast(all[i].Text, n); err != nil {
+			return nil, fmt.Errorf("what the project says of %s: %w", n.Package, err)
+		}
+	}
+	slices.SortFunc(all, func(a, b SaidText) int { return strings.Compare(a.Package, b.Package) })
+	return all, nil
+}
+
+// TakeNewer has a project say that it takes no older versions than these, and starts a run with that.
+func TakeNewer(ctx context.Context, tx *store.Tx, project int64, newer []Newer, reason string) (store.Run, []SaidText, error) {
 	p, err := tx.Project(ctx, project)
 	if err != nil {
-		return store.Run{}, err
+		return store.Run{}, nil, err
 	}
-	for _, n := range newer {
-		text, err := atLeast(OverrideOf(p, n.Package), n)
-		if err != nil {
-			return store.Run{}, fmt.Errorf("what the project says of %s: %w", n.Package, err)
-		}
-		if err := SetOverride(ctx, tx, project, n.Package, text); err != nil {
-			return store.Run{}, err
-		}
-		if p, err = tx.Project(ctx, project); err != nil {
-			return store.Run{}, err
+	said, err := SaidOfNewer(p, newer)
+	if err != nil {
+		return store.Run{}, nil, err
+	}
+	for _, one := range said {
+		if err := SetOverride(ctx, tx, project, one.Package, one.Text); err != nil {
+			return store.Run{}, nil, err
 		}
 	}
-	return StartRun(ctx, tx, p, NewRun{Reason: reason})
+	if p, err = tx.Project(ctx, project); err != nil {
+		return store.Run{}, nil, err
+	}
+	run, err := StartRun(ctx, tx, p, NewRun{Reason: reason})
+	return run, said, err
 }
 
 // atLeast is a text that says of a target, beside what it said, that nothing older is taken.

@@ -56,13 +56,13 @@ func TestTakeNewer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	newer, err := service.NewerOf(t.Context(), b.store.Queries, p.ID, "")
+	newer, err := service.NewerOf(t.Context(), b.store.Queries, p.ID)
 	if err != nil || len(newer) != 2 {
 		t.Fatalf("%v %v", newer, err)
 	}
 	var run store.Run
 	b.write(func(tx *store.Tx) (err error) {
-		run, err = service.TakeNewer(t.Context(), tx, p.ID, newer, "newer versions")
+		run, _, err = service.TakeNewer(t.Context(), tx, p.ID, newer, "newer versions")
 		return err
 	})
 	got, err := b.store.Project(t.Context(), p.ID)

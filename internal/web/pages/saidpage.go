@@ -174,7 +174,11 @@ func (p *Pages) saidPlan(q *request) error {
 
 // takeNewer takes the newer versions that fit of one package, or of all.
 func (p *Pages) takeNewer(q *request) error {
-	newer, err := service.NewerOf(q.ctx(), q.store().Queries, q.project.ID, q.PostFormValue("package"))
+	var names []string
+	if name := q.PostFormValue("package"); name != "" {
+		names = []string{name}
+	}
+	newer, err := service.NewerOf(q.ctx(), q.store().Queries, q.project.ID, names...)
 	if err != nil {
 		return err
 	}
@@ -183,9 +187,12 @@ func (p *Pages) takeNewer(q *request) error {
 	}
 	var run store.Run
 	err = q.write(auth.Change{Action: "outdated.take", Object: q.project.Name, Project: q.project.ID, Detail: map[string]any{"versions": newer}}, func(tx *store.Tx) (err error) {
-		run, err = service.TakeNewer(q.ctx(), tx, q.project.ID, newer, "newer versions, taken by "+q.who.String())
+		run, _, err = service.TakeNewer(q.ctx(), tx, q.project.ID, newer, "newer versions, taken by "+q.who.String())
 		return err
 	})
+	if errors.Is(err, service.ErrOverride) {
+		return &invalid{"", sentence(err.Error())}
+	}
 	if err != nil {
 		return err
 	}
