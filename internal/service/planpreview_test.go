@@ -255,7 +255,7 @@ func TestPlanPreviewCounts(t *testing.T) {
 	builds.Runner = answerHooks
 	b := newBed(t, filepath.Join(t.TempDir(), "reqpm.db"))
 	elsewhere := &others{Store: b.blobs}
-	s := service.New(service.Config{Blobs: elsewhere, Pipelines: opener(func(_ context.Context, sub service.Subject, report func(pipeline.Event)) (*pipeline.Pipeline, pipeline.Request, error) {
+	s := service.New(service.Config{Store: b.store, Blobs: elsewhere, Pipelines: opener(func(_ context.Context, sub service.Subject, report func(pipeline.Event)) (*pipeline.Pipeline, pipeline.Request, error) {
 		line, err := pipeline.New(pipeline.Config{StateDir: state, Target: on, Index: client, Builder: builds, Pool: pipeline.NewPool(2), Report: report})
 		return line, pipeline.Request{Source: source.Request{URL: sub.GitURL, Dir: filepath.Join(state, "checkouts"), Allow: source.Policy{Local: true}}, Wanted: pipeline.Wanted{NoProject: true}}, err
 	})})
@@ -287,6 +287,16 @@ func TestPlanPreviewCounts(t *testing.T) {
 	}) {
 		t.Errorf("nothing is said of old-thing: %v", got.Warnings)
 	}
+	// What a build took on another worker is what is expected of it, as a run would.
+	guess := secondsOf(got)
+	tookMoments(t, b, "el9", "app-core==3.1")
+	if p, err = all.Start(p.Ask()); err != nil {
+		t.Fatal(err)
+	}
+	again := until(t, p, "the end", ended).Targets[0]
+	if now := secondsOf(again); guess["app-core"] < 1 || now["app-core"] <= 0 || now["app-core"] > guess["app-core"]/2 || now["lib-a"] != guess["lib-a"] || again.Estimate > got.Estimate {
+		t.Errorf("it expects %v, in all %v, and before that package was built elsewhere %v and %v", now, again.Estimate, guess, got.Estimate)
+	}
 	elsewhere.built = true
 	if p, err = all.Start(p.Ask()); err != nil {
 		t.Fatal(err)
@@ -294,6 +304,40 @@ func TestPlanPreviewCounts(t *testing.T) {
 	if got := until(t, p, "the end", ended).Targets[0]; got.Build != 0 || got.Cached != 4 || got.Estimate != 0 {
 		t.Errorf("of what another worker has built it says %+v", got)
 	}
+}
+
+// secondsOf are the times that a plan expects of its builds.
+func secondsOf(t service.TargetPlan) map[string]float64 {
+	seconds := map[string]float64{}
+	for _, x := range t.Packages {
+		seconds[x.Name] = x.Seconds
+	}
+	return seconds
+}
+
+// tookMoments has a worker build a package in no time.
+func tookMoments(t *testing.T, b *bed, target, pkg string) {
+	t.Helper()
+	p := b.project(store.Project{Name: "elsewhere", GitURL: "https://git.example.org/elsewhere.git", Targets: []string{target}})
+	b.write(func(tx *store.Tx) error {
+		w, err := tx.AddWorker(t.Context(), store.Worker{Name: "elsewhere", Slots: 1})
+		if err != nil {
+			return err
+		}
+		run, _, err := tx.CreateRun(t.Context(), store.Run{Project: p.ID, Targets: []string{target}}, false)
+		if err != nil {
+			return err
+		}
+		if err := tx.AddSteps(t.Context(), run.ID, []store.NewStep{{Key: "build", Kind: store.Build, Target: target, Package: pkg}}); err != nil {
+			return err
+		}
+		step, err := tx.ClaimStep(t.Context(), store.Claim{Worker: w.ID, WorkerName: w.Name, Kinds: []store.Kind{store.Build}})
+		if err != nil {
+			return err
+		}
+		_, err = tx.FinishStep(t.Context(), store.Finish{Step: step.ID, Attempt: step.Attempt, Worker: w.ID, State: store.Succeeded})
+		return err
+	})
 }
 
 // others are blobs in which another worker may have put every build.

@@ -174,6 +174,9 @@ func (p *PlanPreview) plan(ctx context.Context, sub Subject, i int) error {
 	if work.Plan, err = p.all.service.builtElsewhere(ctx, work); err != nil {
 		return err
 	}
+	if work.Plan, err = p.all.service.timed(ctx, sub.Target, work.Plan); err != nil {
+		return err
+	}
 	p.at(i, func(t *TargetPlan) { t.planned(work, line.Slots(), sub.clean) })
 	return nil
 }
@@ -224,6 +227,23 @@ func (s *Service) builtElsewhere(ctx context.Context, work *pipeline.Work) (*pla
 		}
 	}
 	return plan.New(nodes, work.Plan.Edges())
+}
+
+// timed is the plan with the times that a run would expect of its builds: what they took on any worker, not on this machine alone.
+func (s *Service) timed(ctx context.Context, target string, p *plan.Plan) (*plan.Plan, error) {
+	expected, err := s.expected(ctx, target, p)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]plan.Node, 0, p.Len())
+	for _, id := range p.Order() {
+		n := *p.Node(id)
+		if n.Decision == plan.Build {
+			n.Seconds = expected[id]
+		}
+		nodes = append(nodes, n)
+	}
+	return plan.New(nodes, p.Edges())
 }
 
 // locked notes the set, before anything is known of its builds.

@@ -235,11 +235,17 @@
     return true;
   }
   let asked = null, soon = 0;
-  function refresh(form) {
+  function filledIn(form) {
     const url = new URL(form.dataset.refresh, location.href), data = new URLSearchParams();
     for (const [k, v] of new FormData(form)) if (v !== '') data.append(k, v);
     url.search = data;
-    return goOn(form, url);
+    return url;
+  }
+  function refresh(form) { return goOn(form, filledIn(form)); }
+  // From now on the page is at another address of its own, and its stream is the one of there.
+  function move(url) {
+    history.replaceState(null, '', url);
+    if (main) { main.dataset.live = url.pathname + url.search; close(); connect(); }
   }
   // The page goes on at another address of its own: its parts are asked for there, and its stream is the one of there.
   async function goOn(form, url) {
@@ -251,8 +257,7 @@
       const a = await r.json();
       if (a.error) toast(a.error, true); else {
         apply(a.fragments);
-        history.replaceState(null, '', url);
-        if (main) { main.dataset.live = url.pathname + url.search; close(); connect(); }
+        move(url);
       }
     } catch (e) { if (e.name !== 'AbortError') toast('The server did not answer.', true); }
     finally { if (asked === mine) { asked = null; form.removeAttribute('aria-busy'); } }
@@ -263,6 +268,8 @@
   document.addEventListener('change', e => {
     const form = e.target.form;
     if (form && form.dataset.refresh && !e.target.dataset.still) { clearTimeout(soon); refresh(form); }
+    // What asks nothing of anybody else still makes the plan one of another choice, and the stream says so at once.
+    else if (form && form.dataset.refresh && form.elements.preview && form.elements.preview.value) move(filledIn(form));
     if (e.target.dataset.go !== undefined) form.requestSubmit();
   });
   document.addEventListener('input', e => {
