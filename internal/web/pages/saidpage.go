@@ -43,7 +43,7 @@ func (p *Pages) said(q *request) (view, error) {
 	if !projectName.MatchString(name) {
 		return view{}, fmt.Errorf("the package %.40q: %w", name, store.ErrNotFound)
 	}
-	v := q.projectView("What is said of "+name, "packages", projectData{})
+	v := q.projectView("Override "+name, "packages", projectData{})
 	d.Text = d.Was
 	if p.cfg.Plans != nil && d.Preview != "" {
 		if preview, err := p.cfg.Plans.Get(q.who.Key(), d.Preview); err != nil {

@@ -34,7 +34,7 @@ func saidPage(d saidData) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = pageHead("What is said of "+visibleName(d.Name), nil).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = pageHead("Override "+visibleName(d.Name), nil).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
