@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"reqpm/internal/auth"
-	"reqpm/internal/pipeline"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 )
@@ -35,9 +33,8 @@ type OutdatedPackage struct {
 }
 
 // outdatedOf is what a check wrote of the packages that it found.
-func outdatedOf(text json.RawMessage) []OutdatedPackage {
-	var found []pipeline.Outdated
-	_ = json.Unmarshal(text, &found) // of another version of this program: the next check writes it anew
+func outdatedOf(o store.Outdated) []OutdatedPackage {
+	found := service.FoundOutdated(o)
 	all := make([]OutdatedPackage, 0, len(found))
 	for _, f := range found {
 		v := OutdatedPackage{Name: f.Name, Version: f.Version, Newest: f.Newest, Resolves: f.Resolves, HeldBy: []string{}}
@@ -61,7 +58,7 @@ func (a *API) projectOutdated(ctx context.Context, in *ProjectPath) (*listOf[Out
 	}
 	all, err := a.cfg.Store.OutdatedOf(ctx, p.ID)
 	return newList(store.Part[store.Outdated]{Items: all}, func(o store.Outdated) Outdated {
-		return Outdated{Target: o.Target, Run: o.Run, Packages: o.Packages, Outdated: outdatedOf(o.Found), Problem: o.Problem, Checked: o.Checked}
+		return Outdated{Target: o.Target, Run: o.Run, Packages: o.Packages, Outdated: outdatedOf(o), Problem: o.Problem, Checked: o.Checked}
 	}), err
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"reqpm/internal/override"
+	"reqpm/internal/pipeline"
 	"reqpm/internal/store"
 	"reqpm/internal/tomltree"
 )
@@ -128,17 +129,22 @@ type Newer struct {
 	Version string `json:"version"`
 }
 
+// FoundOutdated is what an update check wrote of the packages that it found.
+func FoundOutdated(o store.Outdated) []pipeline.Outdated {
+	var found []pipeline.Outdated
+	if json.Unmarshal(o.Found, &found) != nil {
+		return nil // of another version of this program: the next check writes it anew
+	}
+	return found
+}
+
 // NewerOf are the versions that the last update check of a project proved to fit, of the packages named, or of all where none is. Each was
 // proven with everything else as it may be, not with the others.
 func NewerOf(ctx context.Context, q store.Queries, project int64, names ...string) ([]Newer, error) {
 	all, err := q.OutdatedOf(ctx, project)
 	var newer []Newer
 	for _, o := range all {
-		var found []struct{ Name, Version, Resolves string }
-		if json.Unmarshal(o.Found, &found) != nil {
-			continue // of another version of this program: the next check writes it anew
-		}
-		for _, f := range found {
+		for _, f := range FoundOutdated(o) {
 			if f.Resolves != "" && f.Resolves != f.Version && (len(names) == 0 || slices.Contains(names, f.Name)) {
 				newer = append(newer, Newer{f.Name, o.Target, f.Resolves})
 			}
