@@ -32,19 +32,20 @@ func (n *Notifier) mail(ctx context.Context, s ChannelSettings, m Message, id st
 		}
 		to = append(to, t)
 	}
-	conn, err := netguard.Dialer(allowed, s.Security == "none", n.cfg.Timeout).DialContext(ctx, "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
+	wire, err := netguard.Dialer(allowed, s.Security == "none", n.cfg.Timeout).DialContext(ctx, "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
 	if err != nil {
 		return "", "", err
 	}
-	defer conn.Close()
+	defer wire.Close()
 	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline)
+		_ = wire.SetDeadline(deadline)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = wire.SetDeadline(time.Now()) })
 	defer stop()
 	conf := &tls.Config{ServerName: s.Host, RootCAs: n.cfg.Roots, MinVersion: tls.VersionTLS12}
+	conn := wire
 	if s.Security == "tls" {
-		conn = tls.Client(conn, conf)
+		conn = tls.Client(wire, conf)
 	}
 	refused, err := deliver(conn, conf, s, from, to, m.mail(from, to, id, time.Now()))
 	if err != nil {
