@@ -69,6 +69,9 @@ func (p *Pipeline) Outdated(ctx context.Context, prepared *Prepared) ([]Outdated
 			request.Prefer[l.Name] = v
 		}
 	}
+	if err := p.lookAgain(ctx, prepared.Lock); err != nil {
+		return nil, err
+	}
 	found := make([]*Outdated, len(prepared.Lock.Packages))
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, p.Slots()))
@@ -91,6 +94,29 @@ func (p *Pipeline) Outdated(ctx context.Context, prepared *Prepared) ([]Outdated
 		}
 	}
 	return list, nil
+}
+
+// lookAgain asks the index about every package of a lock, however long its pages are believed otherwise: who asks for what
+// is newer means now.
+func (p *Pipeline) lookAgain(ctx context.Context, lock *Lock) error {
+	g, asking := errgroup.WithContext(ctx)
+	g.SetLimit(askAtOnce)
+	for _, l := range lock.Packages {
+		if l.Artifact.Reference != nil {
+			continue
+		}
+		g.Go(func() error {
+			if _, err := p.from.Candidates(asking, l.Name); !errors.Is(err, solve.ErrNotFound) {
+				return err
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	p.from.renew(ctx)
+	return nil
 }
 
 // outdated is nil when the set has the newest version.
