@@ -38,7 +38,7 @@
   }
   // A control never becomes another one under the focus: Enter would do something else than what was read.
   function turns(at, n) { return keyOf(at) !== keyOf(n) && at.contains(document.activeElement); }
-  function move(into, e, before) { if (into.moveBefore) into.moveBefore(e, before); else into.insertBefore(e, before); } // the first keeps the focus
+  function carry(into, e, before) { if (into.moveBefore) into.moveBefore(e, before); else into.insertBefore(e, before); } // the first keeps the focus
   function morph(old, now) {
     if (old.nodeType === 3) { if (old.data !== now.data) old.data = now.data; return old; }
     if (old.isEqualNode(now)) return old;
@@ -59,7 +59,7 @@
       if (hit) byKey.delete(key);
       else if (at && same(at, n) && (keyOf(at) === key || !wanted.has(keyOf(at)) && !turns(at, n))) { hit = at; byKey.delete(keyOf(at)); }
       if (hit) {
-        if (hit !== at) move(old, hit, at); else at = at.nextSibling;
+        if (hit !== at) carry(old, hit, at); else at = at.nextSibling;
         morph(hit, n);
       } else old.insertBefore(n, at);
     }
