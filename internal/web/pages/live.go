@@ -300,10 +300,10 @@ func (p *Pages) stream(q *request, page load, allowed func() error) error {
 // follow renders again after what happens, not more often than every liveEvery.
 func (f *feed) follow(after int64) {
 	ctx := f.q.ctx()
-	events := make(chan int64)
+	events, filter := make(chan int64), f.filter
 	go func() {
 		defer close(events)
-		for e, err := range f.q.p.cfg.Events(ctx, after, f.filter) {
+		for e, err := range f.q.p.cfg.Events(ctx, after, filter) {
 			if err != nil {
 				return // the browser comes again
 			}
