@@ -171,8 +171,26 @@ func (b *bed) command(args ...string) *exec.Cmd {
 // process is a server or a worker.
 type process struct {
 	cmd    *exec.Cmd
-	stderr bytes.Buffer
+	stderr output
 	ended  chan struct{}
+}
+
+// output is what a process has said so far; it may go on while that is read.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func (b *bed) start(out io.Writer, args ...string) *process {
