@@ -58,10 +58,12 @@ func previews(t *testing.T, o opener) *service.PlanPreviews {
 	return p
 }
 
-// until waits for a view that is as it should be.
+// until waits for a view that is as it should be; is may look at other previews, too, whose changes it is not told of.
 func until(t *testing.T, p *service.PlanPreview, what string, is func(v service.PlanView) bool) service.PlanView {
 	t.Helper()
 	late := time.After(time.Minute)
+	others := time.NewTicker(20 * time.Millisecond)
+	defer others.Stop()
 	for {
 		changed := p.Changed()
 		v := p.View()
@@ -70,6 +72,7 @@ func until(t *testing.T, p *service.PlanPreview, what string, is func(v service.
 		}
 		select {
 		case <-changed:
+		case <-others.C:
 		case <-late:
 			t.Fatalf("%s: not within a minute; it is %+v", what, v)
 		}
