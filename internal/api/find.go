@@ -39,12 +39,7 @@ type findOutput struct {
 }
 
 func (a *API) find(ctx context.Context, in *findInput) (*findOutput, error) {
-	who := auth.FromContext(ctx)
-	f := store.SearchFilter{Text: in.Text, Workers: who.In(0) >= auth.Viewer, Users: who.In(0) >= auth.Admin, Limit: in.Limit}
-	if all, ids := who.Projects(auth.Viewer); !all {
-		f.Projects = append([]int64{}, ids...) // none is not all
-	}
-	hits, err := a.cfg.Store.Search(ctx, f)
+	hits, err := a.cfg.Store.Search(ctx, auth.FromContext(ctx).Search(in.Text, in.Limit))
 	if err != nil {
 		return nil, err
 	}

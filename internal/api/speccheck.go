@@ -13,37 +13,28 @@ import (
 
 // SpecCheck is a spec file that a worker looks at in the build root of its target, before it is saved.
 type SpecCheck struct {
-	ID       int64           `json:"id" doc:"of a step: its log is /steps/ID/log"`
-	Run      int64           `json:"run" doc:"by whose plan it goes"`
-	Target   string          `json:"target"`
-	Package  string          `json:"package"`
-	Build    bool            `json:"build" doc:"it is built once, too; the result is thrown away"`
-	State    store.StepState `json:"state" enum:"waiting,ready,running,succeeded,failed,blocked,cancelled" doc:"succeeded: it was looked at, and ok says how it is; failed: it could not be"`
-	Cause    string          `json:"cause,omitempty" doc:"why it could not be looked at"`
-	OK       *bool           `json:"ok,omitempty" doc:"nothing failed; absent before its end"`
-	Findings []SpecFinding   `json:"findings" nullable:"false"`
-	Created  time.Time       `json:"created"`
-	Started  *time.Time      `json:"started,omitempty"`
-	Finished *time.Time      `json:"finished,omitempty"`
-}
-
-// SpecFinding is one thing that was looked at.
-type SpecFinding struct {
-	What  string `json:"what" enum:"parse,build-requires,rpmlint,build" doc:"rpm reads it with the target's macros; dnf finds what the build requires; what rpmlint says; it was built"`
-	State string `json:"state" enum:"ok,failed,warning,skipped"`
-	Text  string `json:"text"`
+	ID       int64                 `json:"id" doc:"of a step: its log is /steps/ID/log"`
+	Run      int64                 `json:"run" doc:"by whose plan it goes"`
+	Target   string                `json:"target"`
+	Package  string                `json:"package"`
+	Build    bool                  `json:"build" doc:"it is built once, too; the result is thrown away"`
+	State    store.StepState       `json:"state" enum:"waiting,ready,running,succeeded,failed,blocked,cancelled" doc:"succeeded: it was looked at, and ok says how it is; failed: it could not be"`
+	Cause    string                `json:"cause,omitempty" doc:"why it could not be looked at"`
+	OK       *bool                 `json:"ok,omitempty" doc:"nothing failed; absent before its end"`
+	Findings []service.SpecFinding `json:"findings" nullable:"false"`
+	Created  time.Time             `json:"created"`
+	Started  *time.Time            `json:"started,omitempty"`
+	Finished *time.Time            `json:"finished,omitempty"`
 }
 
 func specCheckView(s store.Step, build bool) (SpecCheck, error) {
-	c := SpecCheck{ID: s.ID, Run: s.Run, Target: s.Target, Package: s.Package, Build: build, State: s.State, Cause: s.Cause, Findings: []SpecFinding{}, Created: s.Created, Started: at(s.Started), Finished: at(s.Finished)}
+	c := SpecCheck{ID: s.ID, Run: s.Run, Target: s.Target, Package: s.Package, Build: build, State: s.State, Cause: s.Cause, Findings: []service.SpecFinding{}, Created: s.Created, Started: at(s.Started), Finished: at(s.Finished)}
 	result, err := service.CheckResult(s)
 	if err != nil || s.State != store.Succeeded {
 		return c, err
 	}
 	c.OK = &result.OK
-	for _, f := range result.Findings {
-		c.Findings = append(c.Findings, SpecFinding{f.What, f.State, f.Text})
-	}
+	c.Findings = append(c.Findings, result.Findings...)
 	return c, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"reqpm/internal/store"
 )
 
 // Role is how much somebody may do. A higher one may do all that a lower one may.
@@ -138,6 +140,15 @@ func (who Identity) Projects(role Role) (all bool, ids []int64) {
 		}
 	}
 	return false, ids
+}
+
+// Search is a search of no more than somebody may see: what is of their projects, workers with a role on the server, users as an admin.
+func (who Identity) Search(text string, limit int) store.SearchFilter {
+	f := store.SearchFilter{Text: text, Workers: who.In(0) >= Viewer, Users: who.In(0) >= Admin, Limit: limit}
+	if all, ids := who.Projects(Viewer); !all {
+		f.Projects = append([]int64{}, ids...) // none is not all
+	}
+	return f
 }
 
 // Allowed is nil when somebody has at least a role in a project (0: on the server as a whole), else

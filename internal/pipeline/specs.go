@@ -92,6 +92,12 @@ func copyFile(from, to string) error {
 // compiled parts carry no debug information.
 type archRecord struct{ Noarch, NoDebug bool }
 
+// in is what a spec is written from, with what was learned.
+func (r archRecord) in(input spec.Input) spec.Input {
+	input.Noarch, input.NoDebug = &r.Noarch, r.NoDebug
+	return input
+}
+
 func (p *Pipeline) archPath(f index.File) string {
 	return filepath.Join(p.paths.facts(), "arch", fileKey(f)+"-"+p.cfg.Target.Name+"-"+p.cfg.Target.Python.Minor()+".json")
 }
@@ -135,15 +141,9 @@ func (p *Pipeline) learnArch(ctx context.Context, b *pkgBuild, seen *archError) 
 // writeSpec decides and writes the spec of b. The extras are those that anybody in the run asks for.
 func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) error {
 	b.extras = extras
-	archive, err := p.download(ctx, b.file)
+	archive, in, learned, err := p.toGenerate(ctx, b)
 	if err != nil {
 		return err
-	}
-	in := p.specInput(b)
-	if b.file.Kind == index.Wheel {
-		if err := p.fromWheel(&in, b, archive); err != nil {
-			return err
-		}
 	}
 	open, own, err := p.ownSpec(b)
 	if !own && err == nil {
@@ -163,21 +163,15 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 		bare = out.Text
 	}
 	out := open
-	var known archRecord
-	decided, err := readJSON(p.archPath(b.file), &known)
-	if err != nil {
-		return err
-	}
-	if decided && !own {
-		in.Noarch, in.NoDebug = &known.Noarch, known.NoDebug
-		if out, err = spec.Write(in); err != nil {
+	if learned != nil && !own {
+		if out, err = spec.Write(learned.in(in)); err != nil {
 			return err
 		}
 	}
 	for _, warning := range out.Warnings {
 		p.cfg.Log.Warn("spec", "package", b.id, "warning", warning)
 	}
-	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, bare: bare, mayBeArch: decided || own || in.Wheel || b.pureTool() != ""}
+	b.spec = specFiles{fileName: out.FileName, text: out.Text, canonical: open.Text, bare: bare, mayBeArch: learned != nil || own || in.Wheel || b.pureTool() != ""}
 	b.spec.sources = []sourceFile{{name: b.file.Filename, path: archive, sha256: fileKey(b.file)}}
 	if f, ok := b.crateFile(); ok {
 		b.spec.sources = append(b.spec.sources, f)
@@ -198,25 +192,34 @@ func (p *Pipeline) writeSpec(ctx context.Context, b *pkgBuild, extras []string) 
 
 // generate is the spec file that ReqPM writes of b, whatever people have put in its place.
 func (p *Pipeline) generate(ctx context.Context, b *pkgBuild) (spec.Output, error) {
-	archive, err := p.download(ctx, b.file)
+	_, in, learned, err := p.toGenerate(ctx, b)
 	if err != nil {
 		return spec.Output{}, err
 	}
-	in := p.specInput(b)
+	if learned != nil {
+		in = learned.in(in)
+	}
+	return spec.Write(in)
+}
+
+// toGenerate is what the spec of b is written from: its archive here, what is known of it, and what builds of it have shown; learned is
+// nil where none has.
+func (p *Pipeline) toGenerate(ctx context.Context, b *pkgBuild) (archive string, in spec.Input, learned *archRecord, err error) {
+	if archive, err = p.download(ctx, b.file); err != nil {
+		return "", in, nil, err
+	}
+	in = p.specInput(b)
 	if b.file.Kind == index.Wheel {
 		if err := p.fromWheel(&in, b, archive); err != nil {
-			return spec.Output{}, err
+			return "", in, nil, err
 		}
 	}
 	var known archRecord
 	decided, err := readJSON(p.archPath(b.file), &known)
-	if err != nil {
-		return spec.Output{}, err
-	}
 	if decided {
-		in.Noarch, in.NoDebug = &known.Noarch, known.NoDebug
+		learned = &known
 	}
-	return spec.Write(in)
+	return archive, in, learned, err
 }
 
 // contentKey names a build by everything that goes into it. It is known before anything is

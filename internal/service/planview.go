@@ -89,8 +89,8 @@ func (p *PlanPreview) target(ctx context.Context, i int) bool {
 	began := time.Now()
 	p.at(i, func(t *TargetPlan) { t.State, t.Started, t.Doing = PreviewRunning, &began, "begin" })
 	sub := p.ask.Subject
-	sub.Target, sub.Commit = p.ask.Targets[i], p.View().Commit
-	sub.Target = p.View().Targets[i].Target
+	view := p.View()
+	sub.Target, sub.Commit = view.Targets[i].Target, view.Commit
 	if len(sub.Secrets) > 0 {
 		sub.hide = p.all.service.cfg.Hide(sub.Secrets)
 	}

@@ -35,9 +35,9 @@ type Snapshot struct {
 	Pinned    bool      `json:"pinned" doc:"and go on getting it, whatever is published"`
 }
 
-// snapshotPath is what the database calls a snapshot.
-func snapshotPath(p store.Project, r store.Repository, id string) string {
-	return path.Join(p.Name, r.Channel, r.Target, "snapshots", id)
+// snapshotPath is what the database calls a snapshot: its folder below that of all repositories.
+func snapshotPath(project, channel, target, id string) string {
+	return path.Join(project, channel, target, "snapshots", id)
 }
 
 // Snapshots implements Repositories.
@@ -62,7 +62,7 @@ func (s *Service) Snapshots(ctx context.Context, p store.Project, r store.Reposi
 	}
 	all := []Snapshot{}
 	for _, k := range kept {
-		all = append(all, Snapshot{ID: k.ID, Run: runs[snapshotPath(p, r, k.ID)], Packages: k.Packages, Created: k.Created, Published: k.Published, Current: k.Current, Pinned: k.Pinned})
+		all = append(all, Snapshot{ID: k.ID, Run: runs[snapshotPath(p.Name, r.Channel, r.Target, k.ID)], Packages: k.Packages, Created: k.Created, Published: k.Published, Current: k.Current, Pinned: k.Pinned})
 	}
 	return all, nil
 }
@@ -91,7 +91,7 @@ func (s *Service) noteSwitch(ctx context.Context, p store.Project, r store.Repos
 	if err != nil {
 		return r, err
 	}
-	packages := 0
+	name, packages := snapshotPath(p.Name, r.Channel, r.Target, snapshot), 0
 	for _, k := range kept {
 		if k.ID == snapshot {
 			packages = k.Packages
@@ -99,9 +99,9 @@ func (s *Service) noteSwitch(ctx context.Context, p store.Project, r store.Repos
 	}
 	return r, s.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		// The snapshot is known, unless the database is older than the repositories.
-		known, err := tx.SnapshotAt(ctx, p.ID, r.Target, snapshotPath(p, r, snapshot))
+		known, err := tx.SnapshotAt(ctx, p.ID, r.Target, name)
 		if errors.Is(err, store.ErrNotFound) {
-			known, err = tx.AddSnapshot(ctx, store.Snapshot{Project: p.ID, Target: r.Target, Path: snapshotPath(p, r, snapshot), Packages: int64(packages)})
+			known, err = tx.AddSnapshot(ctx, store.Snapshot{Project: p.ID, Target: r.Target, Path: name, Packages: int64(packages)})
 		}
 		if err != nil {
 			return err

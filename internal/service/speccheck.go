@@ -36,10 +36,13 @@ type checkInput struct {
 	Base    int64  `json:"base"`
 }
 
+// SpecFinding is one thing that was looked at.
+type SpecFinding = pipeline.SpecFinding
+
 // Checked is the result of a check.
 type Checked struct {
-	OK       bool                   `json:"ok"` // no finding failed
-	Findings []pipeline.SpecFinding `json:"findings"`
+	OK       bool          `json:"ok"` // no finding failed
+	Findings []SpecFinding `json:"findings"`
 	// Generated is the blob of what ReqPM writes of the package at the moment of the check.
 	Generated string `json:"generated,omitempty"`
 }
@@ -185,7 +188,7 @@ func (s *Service) check(ctx context.Context, sub Subject, step store.Step, logs 
 		defer follow(logs, log)()
 	}
 	out.Findings, err = x.pipeline.CheckSpec(ctx, x.work, id, logs, say)
-	out.OK = !slices.ContainsFunc(out.Findings, func(f pipeline.SpecFinding) bool { return f.State == pipeline.FindingFailed })
+	out.OK = !slices.ContainsFunc(out.Findings, func(f SpecFinding) bool { return f.State == pipeline.FindingFailed })
 	for i := range out.Findings {
 		out.Findings[i].Text = sub.clean(out.Findings[i].Text)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
-	"reqpm/internal/repo"
 	"reqpm/internal/source"
 )
 
@@ -268,14 +266,9 @@ func (s *Service) Publish(ctx context.Context, sub Subject, logs string, say Say
 			p.Packages++
 		}
 	}
-	p.Snapshot, err = s.snapshotPath(published.Snapshot)
+	p.Snapshot = snapshotPath(sub.Project, channel(sub), sub.Target, published.Snapshot.ID)
 	say(fmt.Sprintf("published %d packages", p.Packages))
-	return p, err
-}
-
-// snapshotPath names a snapshot in the database.
-func (s *Service) snapshotPath(snapshot repo.Snapshot) (string, error) {
-	return filepath.Rel(filepath.Join(s.cfg.StateDir, "repos"), snapshot.Dir)
+	return p, nil
 }
 
 func (s *Service) publish(ctx context.Context, sub Subject, logs string, say Say) (published pipeline.Published, x *session, outcomes map[plan.ID]*pipeline.Outcome, err error) {
@@ -355,12 +348,8 @@ func (s *Service) Verify(ctx context.Context, sub Subject, logs string, say Say)
 	}
 	defer s.sessions.release(x)
 	defer x.events.listen("", say.event)()
-	snapshot, err := s.snapshotPath(published.Snapshot)
-	if err != nil {
-		return Proven{}, err
-	}
 	proof, err := x.pipeline.Verify(ctx, x.work, outcomes, published, logs, sub.Settings.ProofCommand)
-	proven := Proven{Proof: proof, Snapshot: snapshot}
+	proven := Proven{Proof: proof, Snapshot: snapshotPath(sub.Project, channel(sub), sub.Target, published.Snapshot.ID)}
 	switch {
 	case err != nil:
 		return proven, err

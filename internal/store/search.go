@@ -61,11 +61,15 @@ func (q Queries) Search(ctx context.Context, f SearchFilter) ([]Hit, error) {
 	f.Limit = min(f.Limit, 50)
 	f.written = strings.TrimSpace(f.Text)
 	f.Text = strings.Join(strings.Fields(strings.ToLower(strings.TrimLeft(f.Text, "#"))), " ")
-	if f.Text == "" || f.Projects != nil && len(f.Projects) == 0 && !f.Workers && !f.Users {
+	if f.Text == "" {
 		return nil, nil
 	}
 	var all []Hit
-	for _, find := range []func(context.Context, SearchFilter) ([]Hit, error){q.findProjects, q.findPackages, q.findRuns, q.findRPMs, q.findRepositories, q.findWorkers, q.findUsers} {
+	ways := []func(context.Context, SearchFilter) ([]Hit, error){q.findWorkers, q.findUsers}
+	if f.Projects == nil || len(f.Projects) > 0 {
+		ways = slices.Concat([]func(context.Context, SearchFilter) ([]Hit, error){q.findProjects, q.findPackages, q.findRuns, q.findRPMs, q.findRepositories}, ways)
+	}
+	for _, find := range ways {
 		hits, err := find(ctx, f)
 		if err != nil {
 			return nil, err
@@ -98,9 +102,6 @@ func (q Queries) Search(ctx context.Context, f SearchFilter) ([]Hit, error) {
 func contains(text string) string { return "%" + likeText(text) + "%" }
 
 func (q Queries) findProjects(ctx context.Context, f SearchFilter) ([]Hit, error) {
-	if f.Projects != nil && len(f.Projects) == 0 {
-		return nil, nil
-	}
 	var w where
 	w.add(`(lower(name) LIKE ? ESCAPE '\' OR lower(git_url) LIKE ? ESCAPE '\')`, contains(f.Text), contains(f.Text))
 	in(&w, "id", f.Projects)
@@ -130,9 +131,6 @@ func packageWords(text string) (name, version string) {
 // findPackages finds packages and the newest builds of their versions: the package of that name, then those that begin with it, then
 // those that have it somewhere.
 func (q Queries) findPackages(ctx context.Context, f SearchFilter) ([]Hit, error) {
-	if f.Projects != nil && len(f.Projects) == 0 {
-		return nil, nil
-	}
 	name, version := packageWords(f.Text)
 	if name == "" || name == "-" {
 		return nil, nil
@@ -219,9 +217,6 @@ var hexDigits = regexp.MustCompile(`^[0-9a-f]{4,40}$`)
 
 // findRuns finds runs by their number, by a project and a number, and by the beginning of their commits.
 func (q Queries) findRuns(ctx context.Context, f SearchFilter) (hits []Hit, err error) {
-	if f.Projects != nil && len(f.Projects) == 0 {
-		return nil, nil
-	}
 	look := func(order string, conditions ...func(w *where)) error {
 		var w where
 		for _, c := range conditions {
@@ -264,7 +259,7 @@ const rpmsLooked = 1000
 
 // findRPMs finds RPMs by the beginning of NAME-VERSION-RELEASE.ARCH.
 func (q Queries) findRPMs(ctx context.Context, f SearchFilter) ([]Hit, error) {
-	if f.Projects != nil && len(f.Projects) == 0 || strings.Contains(f.Text, " ") {
+	if strings.Contains(f.Text, " ") {
 		return nil, nil
 	}
 	var w where
@@ -281,9 +276,6 @@ func (q Queries) findRPMs(ctx context.Context, f SearchFilter) ([]Hit, error) {
 }
 
 func (q Queries) findRepositories(ctx context.Context, f SearchFilter) ([]Hit, error) {
-	if f.Projects != nil && len(f.Projects) == 0 {
-		return nil, nil
-	}
 	var w where
 	for word := range strings.FieldsSeq(strings.ReplaceAll(f.Text, "/", " ")) {
 		w.add(`(lower(p.name) LIKE ? ESCAPE '\' OR lower(r.channel) LIKE ? ESCAPE '\' OR lower(r.target) LIKE ? ESCAPE '\')`, contains(word), contains(word), contains(word))

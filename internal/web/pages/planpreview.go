@@ -18,10 +18,11 @@ import (
 // planData is the preview that a form names.
 type planData struct {
 	View  service.PlanView
-	There bool // else there is none
-	Gone  bool // it was named, and is not there any more
-	Stale bool // the form says something else by now
-	None  bool // this server makes none
+	There bool   // else there is none
+	Gone  bool   // it was named, and is not there any more
+	About string // what it is of: the planKey of a form, or the text of an override
+	Stale bool   // the form says something else by now
+	None  bool   // this server makes none
 }
 
 // planKey is what a plan depends on in a form.
@@ -30,15 +31,15 @@ func (f projectForm) planKey() string {
 	return v.Encode()
 }
 
-// planOf finds the preview that a form names, and what tells that there is more of it. Whoever looks at it by a stream keeps it going.
-func (q *request) planOf(f projectForm) (planData, <-chan struct{}) {
+// planOf finds the preview that a page names, and what tells that there is more of it. Whoever looks at it by a stream keeps it going.
+func (q *request) planOf(id string) (planData, <-chan struct{}) {
 	if q.p.cfg.Plans == nil {
 		return planData{None: true}, nil
 	}
-	if f.Preview == "" {
+	if id == "" {
 		return planData{}, nil
 	}
-	preview, err := q.p.cfg.Plans.Get(q.who.Key(), f.Preview)
+	preview, err := q.p.cfg.Plans.Get(q.who.Key(), id)
 	if err != nil {
 		return planData{Gone: true}, nil
 	}
@@ -46,7 +47,7 @@ func (q *request) planOf(f projectForm) (planData, <-chan struct{}) {
 		preview.Watch(q.ctx())
 	}
 	changed := preview.Changed()
-	d := planData{View: preview.View(), There: true, Stale: preview.Ask().About != f.planKey()}
+	d := planData{View: preview.View(), There: true, About: preview.Ask().About}
 	if d.View.Finished != nil {
 		return d, nil
 	}
@@ -250,9 +251,7 @@ func expected(seconds float64) string {
 // planTook is how long the whole preview took, or what it waits for.
 func (d planData) took() string {
 	switch v := d.View; {
-	case !d.There:
-		return "saves nothing"
-	case v.Finished == nil:
+	case !d.There || v.Finished == nil:
 		return "saves nothing"
 	case v.Started == nil || v.State == service.PreviewCancelled:
 		return ""
@@ -322,8 +321,7 @@ func (d planData) warnings() []string {
 }
 
 func planTargetText(t service.TargetPlan) string {
-	parts := []string{plural(t.Direct, "direct"), number(int64(t.Transitive)) + " transitive"}
-	parts[0] = number(int64(t.Direct)) + " direct"
+	parts := []string{number(int64(t.Direct)) + " direct", number(int64(t.Transitive)) + " transitive"}
 	if t.Tools > 0 {
 		parts = append(parts, plural(t.Tools, "build tool"))
 	}

@@ -89,7 +89,8 @@ func (p *Pages) newProject(q *request) (view, error) {
 // formView shows the form. The stream of the open page has nothing new but the plan that is made: the Git server is not asked again
 // for it.
 func (q *request) formView(v view, f projectForm) view {
-	f.Plan, v.Wake = q.planOf(f)
+	f.Plan, v.Wake = q.planOf(f.Preview)
+	f.Plan.Stale = f.Plan.There && f.Plan.About != f.planKey()
 	if q.wants(typeStream) {
 		v.Body, v.Beside = planParts(f), f.Plan.There
 		return v

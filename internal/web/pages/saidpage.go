@@ -45,19 +45,8 @@ func (p *Pages) said(q *request) (view, error) {
 	}
 	v := q.projectView("Override "+name, "packages", projectData{})
 	d.Text = d.Was
-	if p.cfg.Plans != nil && d.Preview != "" {
-		if preview, err := p.cfg.Plans.Get(q.who.Key(), d.Preview); err != nil {
-			d.Plan.Gone = true
-		} else {
-			v.Wake = preview.Changed()
-			d.Plan.View, d.Plan.There, d.Text = preview.View(), true, preview.Ask().About
-			if q.wants(typeStream) {
-				preview.Watch(q.ctx())
-			}
-			if d.Plan.View.Finished != nil {
-				v.Wake = nil
-			}
-		}
+	if d.Plan, v.Wake = q.planOf(d.Preview); d.Plan.There {
+		d.Text = d.Plan.About
 	}
 	var err error
 	if d.Fields, err = service.OverrideFieldsOf(name, d.Text); err != nil {

@@ -43,8 +43,7 @@ type searchHit struct {
 func (q *request) find(limit int) (searchData, error) {
 	text := []rune(q.URL.Query().Get("q"))
 	d := searchData{Text: string(text[:min(len(text), searchLongest)])}
-	server := q.who.In(0)
-	hits, err := q.store().Search(q.ctx(), store.SearchFilter{Text: d.Text, Projects: q.visible(), Workers: server >= auth.Viewer, Users: server >= auth.Admin, Limit: limit})
+	hits, err := q.store().Search(q.ctx(), q.who.Search(d.Text, limit))
 	if err != nil {
 		return d, err
 	}
