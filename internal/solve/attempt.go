@@ -142,9 +142,9 @@ func (a *attempt) addFacts(v *variable, spec pep440.Specifiers) {
 			v.specs = append(v.specs, r.Req.Specifiers)
 		}
 	}
-	a.pol.widen(vs, v.usable, v.specs) // what the user says opens even barred packages
-	if !a.pol.barred[v.name] && !a.mode.known {
-		a.pol.widen(vs, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec))
+	a.pol.widen(vs, v.usable, v.specs, true)
+	if !a.mode.known {
+		a.pol.widen(vs, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec), false)
 	}
 	a.fact(kindPython, v, wrong, nil)
 	hides := a.pol.hidden(vs)
@@ -184,10 +184,10 @@ func (a *attempt) fact(k kind, v *variable, excluded set, r *Root) {
 
 // widen checks a further requirement on a known package against the policy.
 func (a *attempt) widen(v *variable, spec pep440.Specifiers) error {
-	if a.mode.known || a.pol.barred[v.name] || !v.list.odd {
+	if a.mode.known {
 		return nil
 	}
-	if a.pol.widen(v.list, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec)) {
+	if a.pol.widen(v.list, v.usable, append(v.specs[:len(v.specs):len(v.specs)], spec), false) {
 		return errRestart
 	}
 	return nil

@@ -155,7 +155,7 @@ func (a *attempt) sayAll(v *variable) error {
 // that package together leave only pre-releases or yanked versions: then those
 // are let in, as pip does.
 func (a *attempt) widenTogether(c *incompat, v *variable) error {
-	if a.mode.known || c.kind != kindDepends || c.to.list == nil || a.pol.barred[c.to.name] || !c.to.list.odd {
+	if a.mode.known || c.kind != kindDepends || c.to.list == nil || !c.to.list.odd {
 		return nil
 	}
 	specs := append(c.to.specs[:len(c.to.specs):len(c.to.specs)], c.req.Specifiers)
@@ -169,7 +169,7 @@ func (a *attempt) widenTogether(c *incompat, v *variable) error {
 			}
 		}
 	}
-	if a.pol.widen(c.to.list, c.to.usable, specs) {
+	if a.pol.widen(c.to.list, c.to.usable, specs, false) {
 		return errRestart
 	}
 	return nil

@@ -17,20 +17,46 @@ type policy struct {
 	pre      map[string]bool
 	yanked   map[string]map[string]bool // package, version
 	noSource map[string]bool
-	barred   map[string]bool // packages never opened by other packages' requirements
+	barred   map[barKey]bar
 }
+
+// barKey is one reason for hiding versions, of one package.
+type barKey struct {
+	name string
+	kind kind // kindPre, kindYanked or kindNoSource
+}
+
+// bar is who may not let such versions in any more. It only rises, so that a solver which bars
+// what it found wanting ends.
+type bar int
+
+const (
+	barOthers bar = iota + 1 // requirements of other packages
+	barAll                   // and the user's own lines
+)
 
 func newPolicy(req *Request) *policy {
 	return &policy{
 		allPre: req.Pre, prefer: req.Prefer,
-		pre: map[string]bool{}, yanked: map[string]map[string]bool{}, noSource: map[string]bool{}, barred: map[string]bool{},
+		pre: map[string]bool{}, yanked: map[string]map[string]bool{}, noSource: map[string]bool{}, barred: map[barKey]bar{},
 	}
 }
 
 // hiding is what the policy leaves out of one package's versions, by reason.
 type hiding struct{ pre, yanked, noSource set }
 
-func (h hiding) has(i int) bool { return h.pre.has(i) || h.yanked.has(i) || h.noSource.has(i) }
+// kinds are the reasons for which i is left out.
+func (h hiding) kinds(i int) (kinds []kind) {
+	for _, r := range []struct {
+		kind kind
+		set  set
+	}{{kindPre, h.pre}, {kindYanked, h.yanked}, {kindNoSource, h.noSource}} {
+		if r.set.has(i) {
+			kinds = append(kinds, r.kind)
+		}
+	}
+	return kinds
+}
 
 func (h hiding) from(s set) set { return s.minus(h.pre).minus(h.yanked).minus(h.noSource) }
 
@@ -72,12 +98,13 @@ func without(s set, value int) set {
 }
 
 // widen lets in what specs, all of which hold together on vs, call for; usable
-// is what Python admits. It reports whether anything was let in.
+// is what Python admits. It reports whether anything was let in. own: the user himself
+// says all of specs, which opens what is barred for others.
 //
 // Pre-releases as pip: a specifier names one, or no final version matches.
 // Yanked versions as PEP 592: pinned by == or ===, and nothing else matches.
 // Versions without a source distribution: nothing else that may be taken matches.
-func (p *policy) widen(vs *versions, usable set, specs []pep440.Specifiers) bool {
+func (p *policy) widen(vs *versions, usable set, specs []pep440.Specifiers, own bool) bool {
 	if !vs.odd {
 		return false
 	}
@@ -88,17 +115,21 @@ func (p *policy) widen(vs *versions, usable set, specs []pep440.Specifiers) bool
 		names = names || s.NamesPrerelease()
 		pinned = pinned || pins(s)
 	}
+	may := func(k kind) bool {
+		b := p.barred[barKey{vs.name, k}]
+		return b == 0 || own && b == barOthers
+	}
 	widened := false
 	pre := match.and(vs.pre)
-	if !p.pre[vs.name] && !pre.empty() && (names || pre.equal(match)) {
+	if may(kindPre) && !p.pre[vs.name] && !pre.empty() && (names || pre.equal(match)) {
 		p.pre[vs.name], widened = true, true
 	}
-	if yanked := match.and(vs.yanked); pinned && !yanked.empty() && yanked.equal(match) {
+	if yanked := match.and(vs.yanked); pinned && may(kindYanked) && !yanked.empty() && yanked.equal(match) {
 		widened = p.openYanked(vs, yanked) || widened
 	}
 	h := p.hidden(vs)
 	rest := match.minus(h.pre).minus(h.yanked)
-	if !p.noSource[vs.name] && !rest.empty() && rest.subsetOf(vs.noSource) {
+	if may(kindNoSource) && !p.noSource[vs.name] && !rest.empty() && rest.subsetOf(vs.noSource) {
 		p.noSource[vs.name], widened = true, true
 	}
 	return widened
@@ -118,12 +149,18 @@ func (p *policy) openYanked(vs *versions, which set) (opened bool) {
 	return opened
 }
 
-// bar undoes what was let in of a package, for good.
-func (p *policy) bar(name string) {
-	delete(p.pre, name)
-	delete(p.yanked, name)
-	delete(p.noSource, name)
-	p.barred[name] = true
+// bar undoes what was let in of a package for one reason, and has fewer let it in again: not
+// other packages at first, nobody when the user's own lines opened it to no better end.
+func (p *policy) bar(name string, why kind) {
+	switch why {
+	case kindPre:
+		delete(p.pre, name)
+	case kindYanked:
+		delete(p.yanked, name)
+	case kindNoSource:
+		delete(p.noSource, name)
+	}
+	p.barred[barKey{name, why}]++
 }
 
 // pins tells whether s names one exact version.

@@ -86,10 +86,12 @@ func (s *solver) solve() (Solution, error) {
 			sol.Warnings = append(sol.Warnings, s.overridden(sol)...)
 			return sol, nil
 		}
-		// What opened these packages to pre-releases or yanked versions is no part
-		// of the solution any more. Look for one without; keep this as the last resort.
+		// What opened these packages to such versions is no part of the solution any
+		// more. Look for one without; keep this as the last resort.
 		for _, c := range odd {
-			s.pol.bar(c.Name)
+			for _, why := range c.why {
+				s.pol.bar(c.Name, why)
+			}
 			sol.Warnings = append(sol.Warnings, fmt.Sprintf("%s %s is a pre-release, was yanked or has no source distribution, and was taken because no other choice fits", c.Name, c.Version))
 		}
 		sol.Warnings = append(sol.Warnings, s.overridden(sol)...)
@@ -97,17 +99,23 @@ func (s *solver) solve() (Solution, error) {
 	}
 }
 
+// oddChoice is a chosen version that the policy hides.
+type oddChoice struct {
+	Chosen
+	why []kind
+}
+
 // unsupported are the chosen versions that the policy hides, judged by the
 // requirements of the solution alone.
-func (a *attempt) unsupported(sol Solution) []Chosen {
-	var odd []Chosen
+func (a *attempt) unsupported(sol Solution) []oddChoice {
+	var odd []oddChoice
 	specs := sol.specifiers(a.roots)
 	for _, c := range sol.Packages {
 		v := a.byName[c.Name]
 		p := newPolicy(a.req)
-		p.widen(v.list, v.usable, specs[c.Name])
-		if v.list.odd && p.hidden(v.list).has(v.decided) {
-			odd = append(odd, c)
+		p.widen(v.list, v.usable, specs[c.Name], false)
+		if why := p.hidden(v.list).kinds(v.decided); v.list.odd && len(why) > 0 {
+			odd = append(odd, oddChoice{c, why})
 		}
 	}
 	return odd
