@@ -152,7 +152,7 @@ func (a *API) count(ctx context.Context, runs []Run) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	counts, err := a.cfg.Store.StepCounts(ctx, store.Build, ids...)
+	counts, err := a.cfg.Store.StepCounts(ctx, store.Build, ids)
 	for i := range runs {
 		runs[i].Builds = counts[runs[i].ID]
 	}

@@ -102,7 +102,7 @@ func BenchmarkLists(b *testing.B) {
 				runs = append(runs, int64(i+1))
 			}
 			for b.Loop() {
-				if _, err := s.StepCounts(b.Context(), store.Build, runs...); err != nil {
+				if _, err := s.StepCounts(b.Context(), store.Build, runs); err != nil {
 					b.Fatal(err)
 				}
 			}

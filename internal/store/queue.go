@@ -29,10 +29,11 @@ func scanQueued(row scanner) (s Step, err error) {
 }
 
 // filledLanes walks from lane to lane in the index of what is ready, or of what waits, however many steps are in each. The state is
-// written into the statement: an index of one state alone is not used for a state that is known only later.
+// written into the statement: an index of one state alone is not used for a state that is known only later. Each lane is at least 0: without
+// that being said SQLite takes an index of kinds and states for the first lane, and reads all that waits.
 func filledLanes(state StepState) string {
 	return fmt.Sprintf(`filled (at) AS (
-			SELECT MIN(lane) FROM steps WHERE state = '%[1]s'
+			SELECT MIN(lane) FROM steps WHERE state = '%[1]s' AND lane >= 0
 			UNION ALL SELECT (SELECT MIN(s.lane) FROM steps s WHERE s.state = '%[1]s' AND s.lane > filled.at) FROM filled WHERE filled.at IS NOT NULL)`, state)
 }
 
@@ -105,9 +106,9 @@ func (q Queries) Queue(ctx context.Context, limit int) (all Queue, err error) {
 	return all, err
 }
 
-// queued counts what is ready and what waits. SQLite counts an index of one state by its pages, in a thirtieth of the time of QueueDepth.
+// queued counts what is ready and what waits, in a thirtieth of the time of QueueDepth: in the index of each state.
 func (q Queries) queued(ctx context.Context) (int64, error) {
-	return one(ctx, q, "count the queue", value[int64], "SELECT (SELECT COUNT(*) FROM steps WHERE state = 'ready') + (SELECT COUNT(*) FROM steps WHERE state = 'waiting')")
+	return one(ctx, q, "count the queue", value[int64], "SELECT (SELECT COUNT(*) FROM steps WHERE state = 'ready' AND lane >= 0) + (SELECT COUNT(*) FROM steps WHERE state = 'waiting' AND lane >= 0)")
 }
 
 // RaiseStep moves a step in the queue: to 1 before all others, of all projects, to -1 behind them, to 0 where its turn

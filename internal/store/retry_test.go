@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -32,6 +33,28 @@ func keys(steps []store.Step) []string {
 	return all
 }
 
+// sameProgress: what is read of a run's progress is what its steps say, and so are the numbers of its builds by state.
+func sameProgress(t *testing.T, s *store.Store, run int64) {
+	t.Helper()
+	all := must[[]store.Step](t)(s.RunSteps(t.Context(), run))
+	counts := map[store.StepState]int{}
+	for i, step := range must[[]store.Step](t)(s.RunProgress(t.Context(), run)) {
+		want := all[i]
+		if step.ID != want.ID || step.State != want.State || step.Cause != want.Cause || step.RootStep != want.RootStep || step.Priority != want.Priority || step.Package != want.Package || step.Finished != want.Finished {
+			t.Errorf("progress has %+v, want %+v", step, want)
+		}
+		counts[step.State]++
+	}
+	if got := must[map[int64]map[store.StepState]int](t)(s.StepCounts(t.Context(), store.Build, []int64{run}))[run]; !maps.Equal(got, counts) {
+		t.Errorf("counted %v, want %v", got, counts)
+	}
+	got := must[map[int64]map[store.StepState]int](t)(s.StepCounts(t.Context(), store.Build, []int64{run}, store.Failed, store.Ready))[run]
+	maps.DeleteFunc(counts, func(state store.StepState, _ int) bool { return state != store.Failed && state != store.Ready })
+	if !maps.Equal(got, counts) {
+		t.Errorf("counted %v of two states, want %v", got, counts)
+	}
+}
+
 func TestRetry(t *testing.T) {
 	each(t, func(t *testing.T, s *store.Store) {
 		p, w := project(t, s, "web"), worker(t, s, "w")
@@ -56,9 +79,11 @@ func TestRetry(t *testing.T) {
 			}
 		}
 		finishAll(t, s, w, "a", "x")
+		sameProgress(t, s, r.ID)
 		wantStates(t, s, r.ID, map[string]string{"a": "failed", "b": "blocked by a==1.0", "c": "blocked by a==1.0", "x": "failed", "z": "succeeded"})
 		// One of two roots: what the other blocks stays blocked.
 		retry(store.Retry{Run: r.ID, Steps: []int64{ids["a"]}}, "a", "b", "c")
+		sameProgress(t, s, r.ID)
 		if state := runState(t, s, r.ID); state != store.RunRunning {
 			t.Errorf("the run is %s", state)
 		}

@@ -165,8 +165,8 @@ func texts[T ~string](values []T) []string {
 	return all
 }
 
-// StepCounts are how many steps of a kind are in each state, by run.
-func (q Queries) StepCounts(ctx context.Context, kind Kind, runs ...int64) (map[int64]map[StepState]int, error) {
+// StepCounts are how many steps of a kind are in each state, by run; of these states only, where some are given.
+func (q Queries) StepCounts(ctx context.Context, kind Kind, runs []int64, states ...StepState) (map[int64]map[StepState]int, error) {
 	counts := map[int64]map[StepState]int{}
 	if len(runs) == 0 {
 		return counts, nil
@@ -174,6 +174,7 @@ func (q Queries) StepCounts(ctx context.Context, kind Kind, runs ...int64) (map[
 	var w where
 	w.add("kind = ?", string(kind))
 	in(&w, "run", runs)
+	in(&w, "state", texts(states))
 	type count struct {
 		run   int64
 		state StepState

@@ -242,7 +242,7 @@ func (p *Pages) runList(q *request) (view, error) {
 	}
 	counts := map[int64]map[store.StepState]int{}
 	if len(ids) > 0 {
-		if counts, err = q.store().StepCounts(q.ctx(), store.Build, ids...); err != nil {
+		if counts, err = q.store().StepCounts(q.ctx(), store.Build, ids); err != nil {
 			return view{}, err
 		}
 	}

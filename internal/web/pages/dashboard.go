@@ -187,7 +187,7 @@ func (q *request) runningNow(d *dashboardData, names *projectNames) error {
 		return err
 	}
 	for _, r := range part.Items {
-		steps, err := q.store().RunSteps(q.ctx(), r.ID)
+		steps, err := q.store().RunProgress(q.ctx(), r.ID)
 		if err != nil {
 			return err
 		}
@@ -267,7 +267,7 @@ func (q *request) rowsOf(projects []store.Project) ([]projectRow, error) {
 	if len(last) == 0 {
 		return rows, nil
 	}
-	counts, err := q.store().StepCounts(q.ctx(), store.Build, last...)
+	counts, err := q.store().StepCounts(q.ctx(), store.Build, last)
 	for i := range rows {
 		for _, n := range counts[rows[i].Last.ID] {
 			rows[i].Builds += n
@@ -297,7 +297,7 @@ func (q *request) lastDay(d *dashboardData) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	counts, err := q.store().StepCounts(q.ctx(), store.Build, ids...)
+	counts, err := q.store().StepCounts(q.ctx(), store.Build, ids, store.Succeeded, store.Failed)
 	for _, byState := range counts {
 		d.Day.Builds += byState[store.Succeeded] + byState[store.Failed]
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"reqpm/internal/web/runview"
 )
@@ -149,12 +150,31 @@ func visibleRune(r rune) rune {
 
 // visibleText is visibleName for a page as a whole, wherever in it a text from outside stands.
 func visibleText(html string) string {
+	if !hidesAny(html) {
+		return html
+	}
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r == '\r' {
 			return r
 		}
 		return visibleRune(r)
 	}, html)
+}
+
+// hidesAny looks for what visibleText replaces: nearly always in vain, in pages of a megabyte.
+func hidesAny(html string) bool {
+	for i := 0; i < len(html); {
+		if c := html[i]; c >= ' ' && c < 0x7f || c == '\n' || c == '\t' || c == '\r' {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(html[i:])
+		if hides(r) || r == utf8.RuneError && size == 1 {
+			return true
+		}
+		i += size
+	}
+	return false
 }
 
 func ganttLabelText(t runview.Timeline) string {
