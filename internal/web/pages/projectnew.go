@@ -47,6 +47,7 @@ type projectForm struct {
 	New               bool   // else an existing project's settings
 	Action            string
 
+	Asking  bool              // the Git server's answer comes after the page
 	Errors  map[string]string // by field
 	Refs    []source.Ref
 	Reached time.Duration
@@ -86,8 +87,8 @@ func (p *Pages) newProject(q *request) (view, error) {
 	return q.formView(v, f), nil
 }
 
-// formView shows the form. The stream of the open page has nothing new but the plan that is made: the Git server is not asked again
-// for it.
+// formView shows the form. The page itself does not wait for the Git server, which may take seconds: its script asks for the parts right
+// after (data-ask). The stream of the open page has nothing new but the plan that is made: the Git server is not asked again for it.
 func (q *request) formView(v view, f projectForm) view {
 	f.Plan, v.Wake = q.planOf(f.Preview)
 	f.Plan.Stale = f.Plan.There && f.Plan.About != f.planKey()
@@ -95,7 +96,9 @@ func (q *request) formView(v view, f projectForm) view {
 		v.Body, v.Beside = planParts(f), f.Plan.There
 		return v
 	}
-	q.discover(&f)
+	if f.Asking = f.GitURL != "" && !q.wants(typeParts); !f.Asking {
+		q.discover(&f)
+	}
 	f.GitURL = source.Redacted(f.GitURL)
 	v.Body = projectFormPage(f)
 	return v
@@ -322,6 +325,22 @@ func (f projectForm) chosen(file service.File) bool {
 		return slices.Contains(f.Files, file.Path)
 	}
 	return file.Chosen
+}
+
+// listed are the files that the form lists: those that were found, and those chosen of which nothing is known, or not yet.
+func (f projectForm) listed() []service.File {
+	all := slices.Clone(f.Found)
+	for _, path := range f.Files {
+		if !slices.ContainsFunc(all, func(file service.File) bool { return file.Path == path }) {
+			all = append(all, service.File{Path: path, Why: "chosen by its path"})
+		}
+	}
+	return all
+}
+
+// found tells whether more is known of a file than its path.
+func (f projectForm) found(file service.File) bool {
+	return slices.ContainsFunc(f.Found, func(other service.File) bool { return other.Path == file.Path })
 }
 
 // requirements are how many lines the chosen files have.

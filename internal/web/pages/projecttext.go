@@ -131,6 +131,9 @@ func filesText(f projectForm) string {
 }
 
 func filesNone(f projectForm) string {
+	if f.Asking {
+		return "Looking for them"
+	}
 	if f.GitURL != "" && len(f.Errors) > 0 {
 		return "The repository could not be read"
 	}

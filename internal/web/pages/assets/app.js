@@ -4,6 +4,7 @@
 //   data-act         on a form: it is sent without leaving the page             data-confirm: what would be lost
 //   data-clear       on such a form: it is empty again when it was taken
 //   data-refresh     on a form: what is filled in is asked for again, and the page's parts follow
+//   data-ask         on such a form: its parts are asked for as soon as the page is there, because they take longer
 //   data-key         on anything: the key, or two, that press it                data-key-name: its name in the help
 //   data-row         on a row: j and k go from one to the next                  data-failure: f goes from one to the next
 //   data-copy        on a button: the text that it copies
@@ -351,4 +352,6 @@
   tick();
   $$('[data-follow]').forEach(bottom);
   connect();
+  const asks = $('form[data-ask]');
+  if (asks) goOn(asks, new URL(location.href));
 })();
