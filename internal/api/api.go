@@ -109,6 +109,7 @@ func New(cfg Config) *API {
 	a.planOperations()
 	a.snapshotOperations()
 	a.specCheckOperations()
+	a.overrideOperations()
 	a.streams()
 	a.withoutNull()
 	a.strict()

@@ -156,7 +156,7 @@ func TestBadInputOfEveryOperation(t *testing.T) {
 	w := &walked{bed: b, token: b.token(auth.Admin, 0), schemas: doc.Components.Schemas}
 	fields := 0
 	for path, methods := range doc.Paths {
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{session}", "0", "{name}", "x", "{repository}", "9").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{user}", "nobody", "{session}", "0", "{name}", "x", "{repository}", "9", "{package}", "lxml").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
 			at = strings.Replace(at, fmt.Sprint(run), fmt.Sprint(project), 1)
 		}

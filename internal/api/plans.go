@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"time"
 
@@ -25,17 +26,21 @@ func (a *API) planOperations() {
 	register(a, operation{method: http.MethodDelete, many: true, path: path + "/{preview}", id: "cancel-plan-preview", summary: "Stop making a plan", role: auth.Maintainer, status: http.StatusNoContent, tag: "projects"}, a.cancelPlanPreview)
 }
 
-type planOutput struct{ Body service.PlanView }
+// Plan is the preview of a plan, as far as it is.
+type Plan = service.PlanView
 
-type previewPlanInput struct {
-	Body struct {
-		GitURL           string           `json:"git_url" minLength:"1" maxLength:"2000"`
-		Ref              string           `json:"ref,omitempty" maxLength:"255" doc:"branch, tag or commit; absent: the repository's default branch"`
-		RequirementFiles []string         `json:"requirement_files,omitempty" maxItems:"100" nullable:"false" doc:"absent: those that are found"`
-		Targets          []string         `json:"targets,omitempty" minItems:"1" maxItems:"12" nullable:"false" doc:"absent: the default_targets of the server's settings"`
-		Settings         service.Settings `json:"settings,omitempty"`
-	}
+type planOutput struct{ Body Plan }
+
+// PlanFields are what a project that there is not yet is planned for.
+type PlanFields struct {
+	GitURL           string           `json:"git_url" minLength:"1" maxLength:"2000"`
+	Ref              string           `json:"ref,omitempty" maxLength:"255" doc:"branch, tag or commit; absent: the repository's default branch"`
+	RequirementFiles []string         `json:"requirement_files,omitempty" maxItems:"100" nullable:"false" doc:"absent: those that are found"`
+	Targets          []string         `json:"targets,omitempty" minItems:"1" maxItems:"12" nullable:"false" doc:"absent: the default_targets of the server's settings"`
+	Settings         service.Settings `json:"settings,omitempty"`
 }
+
+type previewPlanInput struct{ Body PlanFields }
 
 func (a *API) previewPlan(ctx context.Context, in *previewPlanInput) (*planOutput, error) {
 	sub := service.Subject{GitURL: in.Body.GitURL, Ref: in.Body.Ref, Files: in.Body.RequirementFiles, Settings: in.Body.Settings}
@@ -56,6 +61,7 @@ type previewProjectInput struct {
 		RequirementFiles *[]string         `json:"requirement_files,omitempty" maxItems:"100"`
 		Targets          *[]string         `json:"targets,omitempty" minItems:"1" maxItems:"12"`
 		Settings         *service.Settings `json:"settings,omitempty" doc:"in place of all that the project has, as changing it would have them"`
+		Overrides        map[string]string `json:"overrides,omitempty" doc:"by package, in place of what the settings say of it; an empty text: nothing"`
 	}
 }
 
@@ -68,6 +74,13 @@ func (a *API) previewProjectPlan(ctx context.Context, in *previewProjectInput) (
 	set(&sub.Ref, in.Body.Ref)
 	set(&sub.Files, in.Body.RequirementFiles)
 	set(&sub.Settings, in.Body.Settings)
+	if _, err := service.ReadOverrides(in.Body.Overrides); err != nil {
+		return nil, invalid("overrides", "%v", err)
+	}
+	said := map[string]string{}
+	maps.Copy(said, sub.Settings.Overrides)
+	maps.Copy(said, in.Body.Overrides)
+	sub.Settings.Overrides = said
 	set(&p.Targets, in.Body.Targets)
 	if sub.Secrets, err = a.cfg.Vault.ProjectSecrets(ctx, a.cfg.Store.Queries, p.ID); err != nil {
 		return nil, err

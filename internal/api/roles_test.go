@@ -73,6 +73,10 @@ var routes = map[string]entry{
 	"POST /projects/{id}/specs/{revision}/restore":            {auth.Maintainer, project},
 	"GET /projects/{id}/discover":                             {auth.Builder, project},
 	"POST /discover":                                          {auth.Builder, server},
+	"GET /projects/{id}/overrides":                            {auth.Viewer, project},
+	"GET /projects/{id}/overrides/{package}":                  {auth.Viewer, project},
+	"PUT /projects/{id}/overrides/{package}":                  {auth.Maintainer, project},
+	"DELETE /projects/{id}/overrides/{package}":               {auth.Maintainer, project},
 	"POST /plan-previews":                                     {auth.Maintainer, server},
 	"POST /projects/{id}/plan-previews":                       {auth.Maintainer, project},
 	"GET /plan-previews/{preview}":                            {auth.Maintainer, many},
@@ -173,15 +177,15 @@ func TestRolesOfEveryOperation(t *testing.T) {
 			continue
 		}
 		left--
-		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9").Replace(path)
+		at := strings.NewReplacer("{id}", fmt.Sprint(run), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9", "{package}", "lxml").Replace(path)
 		if strings.HasPrefix(path, "/api/v1/projects/{id}") {
-			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9").Replace(path)
+			at = strings.NewReplacer("{id}", fmt.Sprint(mine), "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9", "{package}", "lxml").Replace(path)
 		}
 		if path == "/api/v1/search" {
 			at += "?q=app" // which there is, for some
 		}
 		if method == http.MethodDelete {
-			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9").Replace(path) // of nothing: roles are looked at all the same where there is no project
+			at = strings.NewReplacer("{id}", "99999", "{preview}", "NONE", "{user}", "nobody", "{secret}", "git", "{session}", "0", "{channel}", "9", "{notification}", "9", "{revision}", "9", "{check}", "9", "{repository}", "9", "{package}", "lxml").Replace(path) // of nothing: roles are looked at all the same where there is no project
 		}
 		for _, r := range roles {
 			w := b.quick(tokens[r], method, at)

@@ -13,10 +13,10 @@ import (
 )
 
 func (a *app) newProjectCommand() *cobra.Command {
-	return a.group("project", "Create, list, show, sync and delete the projects of a server; their newer versions, secrets and spec files",
+	return a.group("project", "Create, list, show, sync and delete the projects of a server; their newer versions, secrets, spec files and overrides",
 		"Projects of a server: a Git URL with its settings. PROJECT is a name, or an id.",
 		"  reqpm project create app https://git.example.org/team/app.git --target el9 --follow\n  reqpm project list\n  reqpm project sync app",
-		a.newProjectCreateCommand(), a.newProjectListCommand(), a.newProjectShowCommand(), a.newProjectSyncCommand(), a.newProjectDeleteCommand(), a.newProjectOutdatedCommand(), a.newProjectSecretCommand(), a.newProjectSpecCommand())
+		a.newProjectCreateCommand(), a.newProjectListCommand(), a.newProjectShowCommand(), a.newProjectSyncCommand(), a.newProjectDeleteCommand(), a.newProjectOutdatedCommand(), a.newProjectSecretCommand(), a.newProjectSpecCommand(), a.newProjectOverrideCommand())
 }
 
 type projectCreateOptions struct {
@@ -36,6 +36,7 @@ func (a *app) newProjectCreateCommand() *cobra.Command {
 		Short: "Create a project; its first run starts by itself",
 		Long: `Create a project. Its first run starts by itself, and ends with a repository at /repos/NAME/CHANNEL/TARGET/ of the server.
 --option takes those of 'reqpm build' that a project may set, without dashes: extra=postgres, no-project=true.
+--dry-run has the server check everything and make the plan, which takes as long as resolving the project does, and shows it.
 
 ` + exitCodesHelp,
 		Example: `  reqpm project create app https://git.example.org/team/app.git --target el9,el10
@@ -57,7 +58,7 @@ func (a *app) newProjectCreateCommand() *cobra.Command {
 	f.BoolVar(&o.noProof, "no-proof", false, "publish without the proof")
 	f.BoolVar(&o.fields.Sync, "sync", false, "let a new commit make a run")
 	f.BoolVar(&o.fields.NoRun, "no-run", false, "start no run")
-	f.BoolVar(&o.dryRun, "dry-run", false, "let the server check everything, and create nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan that its first run would have, and create nothing")
 	o.watch.register(cmd)
 	return cmd
 }
@@ -78,6 +79,9 @@ func (a *app) createProject(ctx context.Context, c *client.Client, o projectCrea
 	if err != nil {
 		return err
 	}
+	if o.dryRun {
+		return a.previewProject(ctx, c, o.fields, p)
+	}
 	if o.watch.any() && p.LastRun != nil {
 		return a.watchRun(ctx, c, p.LastRun.ID, o.watch, anyStep)
 	}
@@ -85,14 +89,39 @@ func (a *app) createProject(ctx context.Context, c *client.Client, o projectCrea
 		return a.printJSON(p)
 	}
 	switch {
-	case o.dryRun:
-		a.say("the server would create %s for %s", p.Name, strings.Join(p.Targets, ", "))
 	case p.LastRun == nil:
 		a.say("created %s; 'reqpm run start %s' starts a run", p.Name, p.Name)
 	default:
 		a.say("created %s; its run %s/%d has begun: 'reqpm run follow %s/%d' shows it", p.Name, p.Name, p.LastRun.Number, p.Name, p.LastRun.Number)
 	}
 	return nil
+}
+
+// previewProject shows the plan of a project that the server would create.
+func (a *app) previewProject(ctx context.Context, c *client.Client, fields client.NewProject, p api.Project) error {
+	plan, err := c.PreviewPlan(ctx, api.PlanFields{GitURL: fields.GitURL, Ref: fields.Ref, RequirementFiles: fields.RequirementFiles, Targets: p.Targets, Settings: fields.Settings})
+	if err == nil {
+		plan, err = a.awaitPlan(ctx, c, plan)
+	}
+	if err != nil {
+		return err
+	}
+	end := planEnd(ctx, plan)
+	if a.global.json {
+		err := a.printJSON(struct {
+			api.Project
+			Plan api.Plan `json:"plan"`
+		}{p, plan})
+		if err != nil || end == nil {
+			return err
+		}
+		return silent{end}
+	}
+	a.showPlan(plan)
+	if end == nil {
+		a.say("the server would create %s for %s; nothing was created", p.Name, strings.Join(p.Targets, ", "))
+	}
+	return end
 }
 
 func (a *app) newProjectListCommand() *cobra.Command {

@@ -220,7 +220,7 @@ func (a *app) diffSpec(ctx context.Context, c *client.Client, project, pkg strin
 // newSpec is a file as a spec of a package.
 func (a *app) newSpec(ctx context.Context, c *client.Client, project, pkg, file string, o specOptions) (client.NewSpec, error) {
 	s := client.NewSpec{SpecChange: o.change()}
-	text, err := readSpecFile(a.stdin, file)
+	text, err := readText(a.stdin, file, "spec file", mostSpec)
 	if err != nil {
 		return s, err
 	}
@@ -232,8 +232,8 @@ func (a *app) newSpec(ctx context.Context, c *client.Client, project, pkg, file 
 // mostSpec is the most that a server takes of a spec file, in bytes.
 const mostSpec = 256 << 10
 
-// readSpecFile reads a spec file; - is stdin.
-func readSpecFile(stdin io.Reader, file string) (string, error) {
+// readText reads a file of at most so many bytes; - is stdin. what names it in an error.
+func readText(stdin io.Reader, file, what string, most int64) (string, error) {
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -242,12 +242,12 @@ func readSpecFile(stdin io.Reader, file string) (string, error) {
 		defer f.Close()
 		stdin = f
 	}
-	text, err := io.ReadAll(io.LimitReader(stdin, mostSpec+1))
+	text, err := io.ReadAll(io.LimitReader(stdin, most+1))
 	if err != nil {
-		return "", usageError{fmt.Errorf("read the spec file %s: %w", file, err)}
+		return "", usageError{fmt.Errorf("read the %s %s: %w", what, file, err)}
 	}
-	if len(text) > mostSpec {
-		return "", usageError{errors.New("a spec file has at most 256 KiB")}
+	if int64(len(text)) > most {
+		return "", usageError{fmt.Errorf("%s: a %s has at most %d KiB", file, what, most>>10)}
 	}
 	return string(text), nil
 }

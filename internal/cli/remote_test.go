@@ -148,12 +148,16 @@ func (b *safeBuffer) String() string {
 	return b.buf.String()
 }
 
-func newRemoteBed(t *testing.T) *remoteBed {
+// newRemoteBed is such a server; env are more names and values of its environment.
+func newRemoteBed(t *testing.T, env ...string) *remoteBed {
 	t.Helper()
 	b := &remoteBed{t: t, script: &script{fails: map[string]bool{}, holds: map[string]chan struct{}{}}, state: t.TempDir()}
 	for name, value := range map[string]string{"REQPM_STATE": b.state, "HOME": b.state, "XDG_CONFIG_HOME": filepath.Join(b.state, "config"), "PIP_CONFIG_FILE": os.DevNull,
 		"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "REQPM_SERVER": "", "REQPM_TOKEN": "", "REQPM_DATABASE": ""} {
 		t.Setenv(name, value)
+	}
+	for i := 0; i+1 < len(env); i += 2 {
+		t.Setenv(env[i], env[i+1])
 	}
 	b.url, b.stop = b.serve()
 	t.Setenv("REQPM_SERVER", b.url)
@@ -248,7 +252,6 @@ func create(more ...string) []string { return append(slices.Clone(createApp), mo
 
 func TestRemoteProjectToArtifacts(t *testing.T) {
 	b := newRemoteBed(t)
-	b.exits(exitOK, "would create app", create("--dry-run")...)
 	code, out, errs := b.run(create("--follow", "--option", "extra=postgres")...)
 	for _, want := range []string{"==> run app/1 on " + b.url, "/4] built    alone 1.0", "built    base 1.0 in 0.2 s", "/4] built    top 1.0", "==> sign and publish the repository for local", "4 built, 0 reused, 0 failed, 0 blocked", "repository  " + b.url + "/repos/app/stable/local/", "/repos/app/stable/local.repo", "app-requirements"} {
 		if !strings.Contains(out+errs, want) {

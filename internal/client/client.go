@@ -203,32 +203,41 @@ func (c *Client) problem(answer *http.Response) error {
 
 // call makes a request and reads a JSON answer into a value; into may be nil.
 func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	_, err := c.callIf(ctx, method, path, "", body, into)
+	return err
+}
+
+// callIf is call for a thing whose ETag is known, "" where it is not. It gives the ETag that the thing has now.
+func (c *Client) callIf(ctx context.Context, method, path, match string, body, into any) (tag string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, fmt.Errorf("%w: nothing came within %v", ErrUnreachable, callTimeout))
 	defer cancel()
 	r, err := c.request(ctx, method, api.Prefix+path, body)
 	if err != nil {
-		return err
+		return "", err
+	}
+	if match != "" {
+		r.Header.Set("If-Match", match)
 	}
 	answer, err := c.send(r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, mostJSON+1))
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("ask %s: %w", c.base, context.Cause(ctx))
+		return "", fmt.Errorf("ask %s: %w", c.base, context.Cause(ctx))
 	case err != nil:
-		return fmt.Errorf("%s: %w: the answer broke off: %w", c.base, ErrUnreachable, err)
+		return "", fmt.Errorf("%s: %w: the answer broke off: %w", c.base, ErrUnreachable, err)
 	case len(text) > mostJSON:
-		return fmt.Errorf("%s: %w: an answer has more than %d bytes", c.base, ErrUnreachable, mostJSON)
+		return "", fmt.Errorf("%s: %w: an answer has more than %d bytes", c.base, ErrUnreachable, mostJSON)
 	case into == nil || answer.StatusCode == http.StatusNoContent:
-		return nil
+		return answer.Header.Get("ETag"), nil
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s: %w as a ReqPM server does: %w", c.base, ErrUnreachable, err)
+		return "", fmt.Errorf("%s: %w as a ReqPM server does: %w", c.base, ErrUnreachable, err)
 	}
-	return nil
+	return answer.Header.Get("ETag"), nil
 }
 
 // Text gets what is no JSON: /readyz and the like.

@@ -74,7 +74,13 @@ func EditOverride(name, text string, f OverrideFields) (string, error) {
 	for i, l := range layers {
 		if l.Target == "" {
 			l.Version, l.BuildRequires, l.DropBuildRequires, l.Requires, l.DropRequires = "", nil, nil, nil, nil
-			l.Wheel, l.AllowPure, l.Memory = nil, nil, 0
+			l.Memory = 0
+			if f.Wheel || l.AllowsWheel() { // else it may say that it must not, against a file that says it may
+				l.Wheel = nil
+			}
+			if f.AllowPure || l.AllowsPure() {
+				l.AllowPure = nil
+			}
 			layers[i] = l
 		}
 	}

@@ -32,6 +32,9 @@ func TestEditOverride(t *testing.T) {
 	if strings.Contains(got, "libxml2") || strings.Contains(got, "<6") {
 		t.Errorf("what was taken out is still said:\n%s", got)
 	}
+	if got, err := service.EditOverride("lxml", "wheel = false\nallow-pure = true\n", service.OverrideFields{Version: "<6"}); err != nil || got != "version = \"<6\"\nwheel = false\n" {
+		t.Errorf("what must not be is said no more, or what may be still is: %q %v", got, err)
+	}
 	for field, f := range map[string]service.OverrideFields{"version": {Version: "nine\n"}, "build-requires": {BuildRequires: []string{"libxml2-devel"}}, "memory": {Memory: "much"}, "drop-requires": {DropRequires: []string{"a b"}}} {
 		_, err := service.EditOverride("lxml", "", f)
 		if e, ok := errors.AsType[*service.OverrideFieldError](err); !ok || e.Field != field {
