@@ -133,3 +133,11 @@ func nextRuns(d runListData) string {
 	}
 	return projectPath(d.Project) + "/runs?" + v.Encode()
 }
+
+// farIf marks a table of so many rows that most of it is below the window: it is laid out when somebody comes near it.
+func farIf(rows int) string {
+	if rows > 100 {
+		return "far"
+	}
+	return ""
+}
