@@ -17,6 +17,9 @@ import (
 // Snapshot is one of them.
 type Snapshot = service.Snapshot
 
+// Change is a package that two snapshots do not have alike.
+type Change = repo.Change
+
 // RepositoryPath names a repository of a project.
 type RepositoryPath struct {
 	ProjectPath
@@ -36,6 +39,7 @@ type SwitchedRepository struct {
 	DryRun     bool       `json:"dry_run"`
 	Repository Repository `json:"repository"`
 	Snapshot   Snapshot   `json:"snapshot" doc:"that clients get"`
+	Changes    []Change   `json:"changes,omitempty" doc:"with dry_run: packages that clients would get otherwise than now"`
 }
 
 type switchedOutput struct{ Body SwitchedRepository }
@@ -108,18 +112,27 @@ func (a *API) rollBack(ctx context.Context, in *rollBackInput) (*switchedOutput,
 	}
 	out := &switchedOutput{SwitchedRepository{DryRun: in.DryRun, Repository: repositoryView(p, r), Snapshot: all[chosen]}}
 	if in.DryRun {
-		return out, nil
+		out.Body.Changes, err = a.cfg.Repositories.Changes(ctx, p, r, all[chosen].ID)
+		return out, unusable(err, all[chosen].ID)
 	}
 	who := auth.FromContext(ctx)
 	r, err = a.cfg.Repositories.RollBack(ctx, p, r, all[chosen].ID, who.String(), a.noteSwitch(ctx, "repository.roll-back", p, r, was, all[chosen].ID))
-	if errors.Is(err, repo.ErrNoSnapshot) {
-		return nil, conflict("the snapshot %s was removed just now", all[chosen].ID)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unusable(err, all[chosen].ID)
 	}
 	out.Body.Repository, out.Body.Snapshot.Current, out.Body.Snapshot.Pinned = repositoryView(p, r), true, true
 	return out, nil
+}
+
+// unusable is 409 where a publication has removed the snapshot meanwhile, or somebody has changed its files.
+func unusable(err error, snapshot string) error {
+	switch {
+	case errors.Is(err, repo.ErrNoSnapshot):
+		return conflict("the snapshot %s was removed just now", snapshot)
+	case errors.Is(err, repo.ErrDamaged):
+		return conflict("the snapshot %s is not as it was written; clients get what they got before", snapshot)
+	}
+	return err
 }
 
 func (a *API) unpin(ctx context.Context, in *RepositoryPath) (*switchedOutput, error) {

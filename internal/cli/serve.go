@@ -355,7 +355,7 @@ func (a *app) listen(ctx context.Context, o serveOptions, p *parts, e *engine.En
 	defer plans.Close()
 	operations := api.New(api.Config{Store: p.store, Auth: people, Vault: p.vault, Notify: p.notify, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Preview: p.service.Preview, Plans: plans, Settings: p.base, Targets: targets, Repositories: p.service, Version: a.version, Log: log, Events: e.Events})
 	seen := pages.New(pages.Config{Store: p.store, Auth: people, Blobs: p.blobs, Logs: p.logs, Projects: p.served, Settings: p.base, Targets: targets, Version: a.version, Log: log, Health: o.health,
-		Notify: p.notify, Vault: p.vault, Preview: p.service.Preview, Plans: plans, SignedWith: p.signedWith, Events: e.Events})
+		Notify: p.notify, Vault: p.vault, Preview: p.service.Preview, Repositories: p.service, Plans: plans, SignedWith: p.signedWith, Events: e.Events})
 	handler := web.New(web.Config{API: operations, Pages: seen, Store: p.store, Auth: people, Repos: filepath.Join(p.state, "repos"), PublicRepos: o.publicRepos, Version: a.version,
 		Ready: stopping.ready(p.works), Metrics: web.Metrics(p.store)})
 	listener, err := net.Listen("tcp", o.listen)

@@ -332,7 +332,7 @@ func readSnapshot(ctx context.Context, dir string) (Snapshot, error) {
 	}
 	var snap Snapshot
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&snap); err != nil {
-		return Snapshot{}, fmt.Errorf("%s: %w", filepath.Join(dir, manifestFile), err)
+		return Snapshot{}, fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, manifestFile), err)
 	}
 	now, err := digestTree(ctx, dir)
 	if err != nil {
@@ -340,11 +340,11 @@ func readSnapshot(ctx context.Context, dir string) (Snapshot, error) {
 	}
 	delete(now, manifestFile)
 	if len(now) != len(snap.Files) {
-		return Snapshot{}, fmt.Errorf("snapshot %s: holds %d files, %d were written", dir, len(now), len(snap.Files))
+		return Snapshot{}, fmt.Errorf("%w: %s holds %d files, %d were written", ErrDamaged, dir, len(now), len(snap.Files))
 	}
 	for name, sum := range snap.Files {
 		if now[name] != sum {
-			return Snapshot{}, fmt.Errorf("snapshot %s: %s was changed", dir, name)
+			return Snapshot{}, fmt.Errorf("%w: %s in %s was changed", ErrDamaged, name, dir)
 		}
 	}
 	snap.Dir = dir

@@ -2,10 +2,8 @@ package repo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,6 +22,7 @@ const pinFile = "pinned"
 var (
 	ErrNoSnapshot = errors.New("there is no such snapshot")
 	ErrNotPinned  = errors.New("the repository is not pinned")
+	ErrDamaged    = errors.New("the snapshot is not as it was written")
 )
 
 // snapshotIDs are what snapshots are called.
@@ -32,14 +31,13 @@ var snapshotIDs = regexp.MustCompile(`^[0-9a-f]{20}$`)
 // Kept is a snapshot that is there.
 type Kept struct {
 	ID        string
-	Created   time.Time
 	Published time.Time // last
-	Packages  int       // without source packages
 	Current   bool
 	Pinned    bool
 }
 
-// Snapshots are those of a root that clients could get, the one that was published last first. None where nothing was.
+// Snapshots are those of a root that clients could get, the one that was published last first; what is in them is not read.
+// None where nothing was.
 func Snapshots(root string) ([]Kept, error) {
 	dir, err := os.OpenRoot(root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,21 +66,8 @@ func Snapshots(root string) ([]Kept, error) {
 			continue // a publication has just removed it
 		}
 		k.Published = info.ModTime()
-		var written Snapshot
-		f, err := dir.Open(filepath.Join(snapshotsDir, k.ID, manifestFile))
-		if err != nil {
-			continue
-		}
-		err = json.NewDecoder(io.LimitReader(f, maxMetadata)).Decode(&written)
-		f.Close()
-		if err != nil {
+		if _, err := dir.Stat(filepath.Join(snapshotsDir, k.ID, manifestFile)); err != nil {
 			continue // it is damaged, and the next publication of the set makes it anew
-		}
-		k.Created = written.Created
-		for _, rpm := range written.Packages {
-			if !rpm.Source() {
-				k.Packages++
-			}
 		}
 		all = append(all, k)
 	}
@@ -110,7 +95,7 @@ func pinnedID(root string) string {
 }
 
 // RollBack makes a snapshot current and pins it. It waits for a publication that is at work. ErrNoSnapshot: it is not there
-// any more; any other error is about a snapshot that is not as it was written, or this machine. What was current stays so then.
+// any more; ErrDamaged: its files are others than were written; any other error is about this machine. What was current stays so then.
 func RollBack(ctx context.Context, root, id string) error {
 	if !snapshotIDs.MatchString(id) {
 		return fmt.Errorf("%w: %.40q", ErrNoSnapshot, id)

@@ -27,14 +27,17 @@ type Package struct {
 	Summary string `json:"summary,omitempty"`
 }
 
-// NEVRA is NAME-[EPOCH:]VERSION-RELEASE.ARCH; an epoch of 0 is left out, as dnf does.
-func (p Package) NEVRA() string {
+// EVR is [EPOCH:]VERSION-RELEASE; an epoch of 0 is left out, as dnf does.
+func (p Package) EVR() string {
 	epoch := ""
 	if p.Epoch > 0 {
 		epoch = strconv.Itoa(p.Epoch) + ":"
 	}
-	return p.Name + "-" + epoch + p.Version + "-" + p.Release + "." + p.Arch
+	return epoch + p.Version + "-" + p.Release
 }
+
+// NEVRA is NAME-[EPOCH:]VERSION-RELEASE.ARCH.
+func (p Package) NEVRA() string { return p.Name + "-" + p.EVR() + "." + p.Arch }
 
 // Source tells whether it is a source RPM.
 func (p Package) Source() bool { return p.Arch == "src" }

@@ -16,7 +16,10 @@ import (
 type Repositories interface {
 	// Snapshots are those of a repository that clients could get, the one that was published last first.
 	Snapshots(ctx context.Context, p store.Project, r store.Repository) ([]Snapshot, error)
-	// RollBack makes one of them current and pins it: repo.ErrNoSnapshot. note is called in the transaction that says so.
+	// Changes are the packages that clients would get otherwise if one of them took the place of the current one:
+	// repo.ErrNoSnapshot.
+	Changes(ctx context.Context, p store.Project, r store.Repository, snapshot string) ([]repo.Change, error)
+	// RollBack makes one of them current and pins it: repo.ErrNoSnapshot, repo.ErrDamaged. note is called in the transaction that says so.
 	RollBack(ctx context.Context, p store.Project, r store.Repository, snapshot, by string, note func(tx *store.Tx) error) (store.Repository, error)
 	// Unpin makes the one current that was published last: repo.ErrNotPinned.
 	Unpin(ctx context.Context, p store.Project, r store.Repository, by string, note func(tx *store.Tx) error) (store.Repository, error)
@@ -29,7 +32,9 @@ type Snapshot struct {
 	ID        string    `json:"id" doc:"digest of what is in it"`
 	Run       int64     `json:"run,omitempty" doc:"that published it first; absent: retention has removed it"`
 	Packages  int       `json:"packages" doc:"without source packages"`
-	Created   time.Time `json:"created"`
+	Size      int64     `json:"size,omitempty" doc:"bytes; absent: not known"`
+	Proven    bool      `json:"proven" doc:"the whole set was installed from it in a clean root"`
+	Created   time.Time `json:"created" doc:"when it was noted here first"`
 	Published time.Time `json:"published" doc:"last"`
 	Current   bool      `json:"current" doc:"clients get it"`
 	Pinned    bool      `json:"pinned" doc:"and go on getting it, whatever is published"`
@@ -46,7 +51,7 @@ func (s *Service) Snapshots(ctx context.Context, p store.Project, r store.Reposi
 	if err != nil {
 		return nil, err
 	}
-	runs := map[string]int64{}
+	noted := map[string]store.Snapshot{}
 	page := store.Page{Limit: 500, Sort: "-id"}
 	for range 20 { // the newest 10,000
 		part, err := s.cfg.Store.Snapshots(ctx, p.ID, r.Target, page)
@@ -54,7 +59,7 @@ func (s *Service) Snapshots(ctx context.Context, p store.Project, r store.Reposi
 			return nil, err
 		}
 		for _, known := range part.Items {
-			runs[known.Path] = known.Run
+			noted[known.Path] = known
 		}
 		if page.Cursor = part.Next; page.Cursor == "" {
 			break
@@ -62,9 +67,22 @@ func (s *Service) Snapshots(ctx context.Context, p store.Project, r store.Reposi
 	}
 	all := []Snapshot{}
 	for _, k := range kept {
-		all = append(all, Snapshot{ID: k.ID, Run: runs[snapshotPath(p.Name, r.Channel, r.Target, k.ID)], Packages: k.Packages, Created: k.Created, Published: k.Published, Current: k.Current, Pinned: k.Pinned})
+		known, ok := noted[snapshotPath(p.Name, r.Channel, r.Target, k.ID)]
+		if !ok { // the database is older than the repositories
+			packages, err := repo.SnapshotPackages(s.repositoryRoot(p.Name, r.Channel, r.Target), k.ID)
+			if err != nil {
+				continue // damaged, or removed just now
+			}
+			known.Packages, known.Created = int64(len(packages)), k.Published
+		}
+		all = append(all, Snapshot{ID: k.ID, Run: known.Run, Packages: int(known.Packages), Size: known.Size, Proven: known.Proof != "", Created: known.Created, Published: k.Published, Current: k.Current, Pinned: k.Pinned})
 	}
 	return all, nil
+}
+
+// Changes implements Repositories.
+func (s *Service) Changes(_ context.Context, p store.Project, r store.Repository, snapshot string) ([]repo.Change, error) {
+	return repo.Changes(s.repositoryRoot(p.Name, r.Channel, r.Target), snapshot)
 }
 
 // RollBack implements Repositories.
@@ -87,21 +105,16 @@ func (s *Service) Unpin(ctx context.Context, p store.Project, r store.Repository
 // noteSwitch notes which snapshot clients get, after the link was switched. Where this fails the switch counts, and asking
 // once more notes it.
 func (s *Service) noteSwitch(ctx context.Context, p store.Project, r store.Repository, snapshot, pinnedBy, text string, note func(tx *store.Tx) error) (store.Repository, error) {
-	kept, err := repo.Snapshots(s.repositoryRoot(p.Name, r.Channel, r.Target))
+	packages, err := repo.SnapshotPackages(s.repositoryRoot(p.Name, r.Channel, r.Target), snapshot)
 	if err != nil {
 		return r, err
 	}
-	name, packages := snapshotPath(p.Name, r.Channel, r.Target, snapshot), 0
-	for _, k := range kept {
-		if k.ID == snapshot {
-			packages = k.Packages
-		}
-	}
+	name := snapshotPath(p.Name, r.Channel, r.Target, snapshot)
 	return r, s.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		// The snapshot is known, unless the database is older than the repositories.
 		known, err := tx.SnapshotAt(ctx, p.ID, r.Target, name)
 		if errors.Is(err, store.ErrNotFound) {
-			known, err = tx.AddSnapshot(ctx, store.Snapshot{Project: p.ID, Target: r.Target, Path: name, Packages: int64(packages)})
+			known, err = tx.AddSnapshot(ctx, store.Snapshot{Project: p.ID, Target: r.Target, Path: name, Packages: int64(len(packages))})
 		}
 		if err != nil {
 			return err

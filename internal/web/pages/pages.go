@@ -49,6 +49,8 @@ type Config struct {
 	Notify  *notify.Notifier
 	Vault   *auth.Vault
 	Preview func(ctx context.Context, schedule string) (service.Preview, error)
+	// Repositories are rolled back here; nil: not on this server.
+	Repositories service.Repositories
 	// Plans are previews of plans; nil: none are made.
 	Plans *service.PlanPreviews
 	// SignedWith is the fingerprint of the key that a published repository is signed with; nil, or "": not known.
@@ -90,6 +92,7 @@ func New(cfg Config) *Pages {
 	p.searchPages()
 	p.workerPages()
 	p.repositoryPages()
+	p.snapshotPages()
 	p.schedulePages()
 	p.peoplePages()
 	p.hookPages()

@@ -111,7 +111,7 @@ func TestRoles(t *testing.T) {
 	b := newBed(t)
 	p, r := b.project("app")
 	fill := strings.NewReplacer("{$}", "", "{project}", p.Name, "{run}", itoa(r.ID), "{build}", "1", "{worker}", "1", "{schedule}", "sync", "{user}", "1", "{token}", "1", "{session}", "1",
-		"{channel}", "1", "{notification}", "1", "{step}", "1", "{setting}", "log_days")
+		"{channel}", "1", "{notification}", "1", "{step}", "1", "{setting}", "log_days", "{repository}", "1")
 	tokens := map[auth.Role]string{}
 	for role := auth.Viewer; role <= auth.Admin; role++ {
 		tokens[role] = b.token(role, 0)

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -25,7 +24,6 @@ func (p *Pages) projectPages() {
 	p.get("/projects", auth.Viewer, aboutMany, p.projects)
 	p.get("/projects/{project}", auth.Viewer, aboutProject, p.project)
 	p.get("/projects/{project}/packages", auth.Viewer, aboutProject, p.projectPackages)
-	p.get("/projects/{project}/repository", auth.Viewer, aboutProject, p.projectRepository)
 	p.post("/projects/{project}/runs", auth.Builder, aboutProject, p.startRun)
 }
 
@@ -377,41 +375,6 @@ func installText(address, set string) string {
 		text += "\ndnf install " + set
 	}
 	return text
-}
-
-func (p *Pages) projectRepository(q *request) (view, error) {
-	rows, err := q.repositories()
-	if err != nil {
-		return view{}, err
-	}
-	snapshots, err := q.store().Snapshots(q.ctx(), q.project.ID, "", store.Page{Limit: 50})
-	if err != nil {
-		return view{}, err
-	}
-	numbers, err := q.runNumbers(snapshots.Items)
-	if err != nil {
-		return view{}, err
-	}
-	v := q.projectView("Repository of "+q.project.Name, "repository", projectData{})
-	v.Crumbs = append(v.Crumbs, crumb{Text: "Repository"})
-	v.Body = repositoryPage(q.project, rows, snapshots.Items, numbers)
-	return v, nil
-}
-
-// runNumbers are the numbers of the runs that made snapshots, by id. Runs that retention took have none.
-func (q *request) runNumbers(snapshots []store.Snapshot) (map[int64]int64, error) {
-	numbers := map[int64]int64{}
-	for _, s := range snapshots {
-		if _, ok := numbers[s.Run]; ok {
-			continue
-		}
-		r, err := q.store().Run(q.ctx(), s.Run)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return nil, err
-		}
-		numbers[s.Run] = r.Number
-	}
-	return numbers, nil
 }
 
 // startRun starts a run of the project's own ref, or of what a form says.

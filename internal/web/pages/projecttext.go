@@ -92,15 +92,6 @@ func newerTitle(r packageRow) string {
 	return r.Newer + " is out and fits"
 }
 
-func isCurrent(rows []repositoryRow, s store.Snapshot) bool {
-	for _, r := range rows {
-		if r.Snapshot.ID == s.ID {
-			return true
-		}
-	}
-	return false
-}
-
 func refreshPath(f projectForm) string {
 	if f.New {
 		return "/projects/new"

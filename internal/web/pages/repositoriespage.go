@@ -68,7 +68,11 @@ func (p *Pages) serverRepositories(q *request) (view, error) {
 			return view{}, err
 		}
 		row.Snapshots = earlier.Items
-		if row.Numbers, err = q.runNumbers(append(slices.Clone(earlier.Items), s)); err != nil {
+		runs := []int64{s.Run}
+		for _, e := range earlier.Items {
+			runs = append(runs, e.Run)
+		}
+		if row.Numbers, err = q.runNumbers(runs); err != nil {
 			return view{}, err
 		}
 		d.Packages, d.Size, d.Bad = d.Packages+s.Packages, d.Size+s.Size, d.Bad+boolInt(r.Problem != "")

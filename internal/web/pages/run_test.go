@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,7 +35,8 @@ func newPast(t *testing.T) (*bed, *pagetest.Bed) {
 	if b.auth, err = auth.New(auth.Config{Store: b.store}); err != nil {
 		t.Fatal(err)
 	}
-	b.pages = New(Config{Store: b.store, Auth: b.auth, Blobs: past.Blobs, Logs: past.Logs, Version: "test", Events: b.events, Targets: target.All()})
+	b.pages = New(Config{Store: b.store, Auth: b.auth, Blobs: past.Blobs, Logs: past.Logs, Version: "test", Events: b.events, Targets: target.All(),
+		Repositories: service.New(service.Config{Store: b.store, Blobs: past.Blobs, Logs: past.Logs, StateDir: filepath.Dir(past.Path)})})
 	return b, past
 }
 

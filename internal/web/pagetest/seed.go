@@ -46,13 +46,14 @@ const Odd = "odd-names.and_a-very-long-name-that-has-64-characters-as-allowed"
 type Bed struct {
 	Store *store.Store
 	Path  string // of its SQLite file
+	Repos string // folder of the published repositories
 	Blobs blob.Store
 	Logs  *blob.Logs
 }
 
 // Open opens a state directory as the server has it.
 func Open(ctx context.Context, dir string) (*Bed, error) {
-	b := &Bed{Path: filepath.Join(dir, "reqpm.db")}
+	b := &Bed{Path: filepath.Join(dir, "reqpm.db"), Repos: filepath.Join(dir, "repos")}
 	var err error
 	if b.Store, err = store.Open(ctx, store.Config{URL: b.Path}); err != nil {
 		return nil, err
@@ -333,11 +334,11 @@ func (s *seeder) finish(ctx context.Context, tx *store.Tx, p plan, r store.Run, 
 		}
 	case store.Publish:
 		said = "published"
-		published := service.Published{Snapshot: fmt.Sprintf("%s/stable/%s/%d", p.project, step.Target, step.Run), Packages: 9}
-		result = published
-		if err := s.publish(ctx, tx, step, published); err != nil {
+		published, err := s.publish(ctx, tx, step, p)
+		if err != nil {
 			return err
 		}
+		result = published
 	case store.Verify:
 		result, said = pipeline.Proof{}, "the set can be installed"
 	}
@@ -420,15 +421,6 @@ func (s *seeder) lock(ctx context.Context, p plan, step store.Step) (service.Res
 	name := fmt.Sprintf("runs/%d/%s/reqpm.lock", step.Run, step.Target)
 	_, err := s.Blobs.Put(ctx, name, bytes.NewReader(lockfile.Marshal(lockfile.File{Format: lockfile.Format, Targets: []lockfile.Target{t}})))
 	return service.Resolved{Lock: name, Python: t.Python, Packages: len(t.Packages)}, err
-}
-
-func (s *seeder) publish(ctx context.Context, tx *store.Tx, step store.Step, p service.Published) error {
-	snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: step.Target, Path: p.Snapshot, Packages: int64(p.Packages), Size: 31e6, Proof: "installed"})
-	if err != nil {
-		return err
-	}
-	_, err = tx.PointRepository(ctx, step.Project, "stable", step.Target, snapshot.ID)
-	return err
 }
 
 // times gives a run's steps the times that they would have had: two workers of four slots.
