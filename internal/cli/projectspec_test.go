@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -54,4 +55,54 @@ func TestProjectSpecs(t *testing.T) {
 	}
 	t.Setenv("REQPM_TOKEN", b.token("builder"))
 	b.exits(exitMissing, "role", "project", "spec", "drop", "app", "mid")
+}
+
+// A spec file is looked at before it is saved: the log is shown as it goes, the findings at the end, and the status says whether
+// it would build. Ctrl-C cancels it.
+func TestProjectSpecCheck(t *testing.T) {
+	b := newRemoteBed(t)
+	b.must(create("--wait")...)
+	file := filepath.Join(t.TempDir(), "mid.spec")
+	if err := os.WriteFile(file, []byte("Name: python-mid\nVersion: 1.0\nRelease: 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := []string{"project", "spec", "check", "app", "mid", file}
+	b.script.set(func(s *script) {
+		s.check = `{"ok": true, "findings": [{"what": "parse", "state": "ok", "text": "rpm reads it"}, {"what": "rpmlint", "state": "warning", "text": "two things:\nno %changelog\nno %license"}]}`
+	})
+	code, out, errs := b.run(check...)
+	if code != exitOK || !strings.Contains(errs, "checking mid==1.0, wicked ?[2J") || !strings.Contains(out, "parse    ok       rpm reads it") || !strings.Contains(errs, "no %license") {
+		t.Errorf("it ends with %d\n%s%s", code, out, errs)
+	}
+	b.script.set(func(s *script) {
+		s.check = `{"ok": false, "findings": [{"what": "build-requires", "state": "failed", "text": "nothing provides libnone-devel"}]}`
+	})
+	b.exits(exitFailed, "nothing provides libnone-devel", check...)
+	var checked api.SpecCheck
+	code, out, _ = b.run(append(check, "--build", "--json")...)
+	line, _, _ := strings.Cut(out, "\n")
+	if err := json.Unmarshal([]byte(line), &checked); err != nil || code != exitFailed || !checked.Build || checked.OK == nil || *checked.OK || len(checked.Findings) != 1 {
+		t.Errorf("it ends with %d: %s, %v", code, out, err)
+	}
+	b.script.set(func(s *script) { s.check = "" })
+	b.exits(exitFailed, "could not be looked at", check...)
+	b.exits(exitUsage, "no run of app has written", "project", "spec", "check", "app", "nothing", file)
+
+	release := b.hold("check")
+	defer release()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		code, _, _ := b.runContext(ctx, check...)
+		ended <- code
+	}()
+	running := func() string { return b.must("queue") }
+	until(t, "the check runs", func() bool { return strings.Contains(running(), "mid==1.0") })
+	cancel()
+	if code := <-ended; code != exitCancelled {
+		t.Errorf("cancelled, it ends with %d", code)
+	}
+	until(t, "the check is cancelled", func() bool { return !strings.Contains(running(), "mid==1.0") })
+	t.Setenv("REQPM_TOKEN", b.token("builder"))
+	b.exits(exitMissing, "role", check...)
 }

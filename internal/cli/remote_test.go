@@ -32,6 +32,7 @@ type script struct {
 	fails map[string]bool          // package names whose builds fail
 	holds map[string]chan struct{} // builds that wait until their channel is closed
 	log   string                   // what each build writes, besides its name
+	check string                   // what a check of a spec file finds, as the service's own result
 	newer string                   // what the update check finds of a set that has been resolved; "": there was none
 }
 
@@ -109,9 +110,35 @@ func (s *script) work(p *parts) map[store.Kind]engine.Handler {
 		_, err = p.store.PutArtifact(ctx, store.Artifact{Run: step.Run, Step: step.ID, Kind: "rpm", Name: file, Blob: "test/" + file, Size: int64(len(rpmText)), SHA256: hex.EncodeToString(sum[:])})
 		return engine.Result{Data: json.RawMessage(`{"state":"built","seconds":0.25}`)}, err
 	}
+	handlers[store.Check] = func(ctx context.Context, step store.Step) (engine.Result, error) {
+		s.mu.Lock()
+		hold, found := s.holds["check"], s.check
+		s.mu.Unlock()
+		log, err := p.logs.Create(store.LogName(step.Run, step.ID, step.Attempt))
+		if err != nil {
+			return engine.Result{}, err
+		}
+		defer log.Close()
+		fmt.Fprintf(log, "checking %s, %s\n", step.Package, hostile)
+		if hold != nil {
+			select {
+			case <-hold:
+			case <-ctx.Done():
+				return engine.Result{}, context.Cause(ctx)
+			}
+		}
+		if found == "" {
+			return engine.Result{}, errors.New("there is no build root")
+		}
+		return engine.Result{Data: json.RawMessage(found)}, nil
+	}
 	handlers[store.Publish] = func(ctx context.Context, step store.Step) (engine.Result, error) {
+		at, err := publishEmpty(p.state, step)
+		if err != nil {
+			return engine.Result{}, err
+		}
 		return engine.Result{Data: json.RawMessage(`{"set_name":"app-requirements"}`)}, p.store.Write(ctx, func(tx *store.Tx) error {
-			snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: step.Target, Path: fmt.Sprint("snapshots/", step.ID)})
+			snapshot, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: step.Target, Path: at})
 			if err != nil {
 				return err
 			}
@@ -120,6 +147,21 @@ func (s *script) work(p *parts) map[store.Kind]engine.Handler {
 		})
 	}
 	return handlers
+}
+
+// publishEmpty makes an empty snapshot of project app the current one, and says where it is among the repositories.
+func publishEmpty(state string, step store.Step) (at string, err error) {
+	id := fmt.Sprintf("%020x", step.ID)
+	root := filepath.Join(state, "repos", "app", "stable", step.Target)
+	dir := filepath.Join(root, "snapshots", id)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "reqpm-snapshot.json"), []byte(`{"id": "`+id+`", "packages": [], "files": {}, "created": "2026-11-26T12:00:00Z"}`), 0o600); err != nil {
+		return "", err
+	}
+	current := filepath.Join(root, "current")
+	return "app/stable/" + step.Target + "/snapshots/" + id, errors.Join(os.RemoveAll(current), os.Symlink("snapshots/"+id, current))
 }
 
 // remoteBed is a server and somebody with a token for it.
