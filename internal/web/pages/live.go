@@ -32,7 +32,7 @@ const (
 const (
 	liveEvery  = 300 * time.Millisecond
 	liveGather = 30 * time.Millisecond
-	keepAlive  = 15 * time.Second // proxies close what is silent
+	keepAlive  = 15 * time.Second // proxies close what is silent, and a page begins again where it is (app.js)
 )
 
 // A fragment that changes with everything and is large (slowly) is sent less often than the rest.
@@ -356,7 +356,7 @@ func (f *feed) follow(after int64) {
 			if f.q.who.Anonymous() {
 				soon() // what everybody may can change too
 			}
-			if _, err := io.WriteString(f.q.w, ": \n\n"); err != nil || http.NewResponseController(f.q.w).Flush() != nil {
+			if _, err := io.WriteString(f.q.w, "event: alive\ndata: -\n\n"); err != nil || http.NewResponseController(f.q.w).Flush() != nil {
 				return
 			}
 		}

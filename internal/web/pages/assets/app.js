@@ -124,6 +124,10 @@
   const main = $('main[data-live]'), say = $('#live-state');
   let source = null, last = main && main.dataset.after, wait = 0, reported = 0;
   let away = 0; // since when the page is not told of what happens
+  // When the server was last heard, and how long it may be silent: it says every 15 s that it is there. A connection that a router has
+  // forgotten, or that went to sleep with the machine, is silent for ever and closes nothing.
+  const SILENT = 60000, UNANSWERED = 20000;
+  let heard = 0, patience = SILENT;
   function state(text, name, what) {
     if (say) { say.textContent = text; say.dataset.state = name; }
     reported = Date.now();
@@ -140,18 +144,32 @@
     const url = new URL(main.dataset.live, location.href);
     url.searchParams.set('after', last || '0');
     source = new EventSource(url);
+    heard = Date.now();
+    source.onopen = () => { heard = Date.now(); };
+    source.addEventListener('alive', () => { heard = Date.now(); });
     source.onmessage = m => {
       last = m.lastEventId || last;
+      heard = Date.now(); patience = SILENT;
       state('Live, updated now', 'live');
       apply(JSON.parse(m.data).fragments);
       if (document.hidden) hush();
     };
     source.onerror = () => {
+      heard = Date.now();
       state('Reconnecting', 'lost');
       if (source && source.readyState === EventSource.CLOSED) { close(); ask(); }
     };
   }
   function close() { if (source) source.close(); source = null; }
+  // What is only slow gets longer each time, so that it is not begun again and again.
+  function overdue() {
+    const open = source && source.readyState === EventSource.OPEN;
+    if (!source || Date.now() - heard < (open ? patience : UNANSWERED)) return;
+    away = away || heard;
+    if (open) patience = Math.min(2 * patience, 8 * SILENT);
+    state('Reconnecting', 'lost');
+    close(); connect();
+  }
   // A stream that was refused: logged out, or the page is gone? Or the server is, and comes again.
   function ask() {
     fetch(location.href, { headers: { Accept: PARTS }, redirect: 'manual' }).then(r => {
@@ -182,7 +200,7 @@
     $$('[data-ago]').forEach(e => set(e, ago((now - e.dataset.ago) / 1000)));
     if (say && say.dataset.state === 'live' && now - reported > 60000) say.textContent = 'Live, last change ' + ago((now - reported) / 1000);
   }
-  setInterval(() => { if (!document.hidden) tick(); }, 1000);
+  setInterval(() => { if (!document.hidden) { tick(); overdue(); } }, 1000);
 
   // --- toasts ----------------------------------------------------------------------------------------------------
   function toast(text, bad) {
