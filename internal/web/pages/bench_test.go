@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -46,6 +47,18 @@ func BenchmarkPages(b *testing.B) {
 				"run of 1000": runPath(full.Large.ID), "build": buildPath(full.Failed), "queue": "/queue", "workers": "/workers", "schedules": "/schedules", "users": "/users", "audit": "/audit",
 				"compare": runPath(full.Large.ID) + "/compare",
 			} {
+				if page == "run of 1000" { // all its parts, as an open page gets them
+					b.Run("parts of it", func(b *testing.B) {
+						r := bed.request(token, http.MethodGet, path, nil)
+						r.Header.Set("Accept", typeParts)
+						for b.Loop() {
+							w := httptest.NewRecorder()
+							if bed.pages.ServeHTTP(w, r); w.Code != http.StatusOK {
+								b.Fatalf("%s: %d", path, w.Code)
+							}
+						}
+					})
+				}
 				b.Run(page, func(b *testing.B) {
 					var times []time.Duration
 					size := 0

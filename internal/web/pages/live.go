@@ -110,13 +110,23 @@ func collect(ctx context.Context, whole templ.Component) (*fragments, error) {
 
 // full is a fragment with those inside it.
 func (f *fragments) full(id string) string {
+	var all strings.Builder
+	f.write(&all, id)
+	return all.String()
+}
+
+func (f *fragments) write(into *strings.Builder, id string) {
 	html := f.html[id]
-	for strings.Contains(html, "<!--live ") {
-		before, rest, _ := strings.Cut(html, "<!--live ")
-		inner, after, _ := strings.Cut(rest, "-->")
-		html = before + f.html[inner] + after
+	for {
+		before, rest, more := strings.Cut(html, "<!--live ")
+		into.WriteString(before)
+		if !more {
+			return
+		}
+		var inner string
+		inner, html, _ = strings.Cut(rest, "-->")
+		f.write(into, inner)
 	}
-	return html
 }
 
 // inside notes the ids within a fragment.
