@@ -50,10 +50,15 @@ func TestPackages(t *testing.T) {
 			t.Error("who may only look is offered a change")
 		}
 		all, err := b.store.SpecRevisions(t.Context(), p.ID, target, "psycopg2", store.Page{})
-		if err != nil || len(all.Items) != 2 {
+		if err != nil || len(all.Items) != 3 {
 			t.Fatalf("%d revisions, %v", len(all.Items), err)
 		}
-		own, written := all.Items[0], all.Items[1]
+		later, own, written := all.Items[0], all.Items[1], all.Items[2]
+		difference := page + "&with=" + itoa(later.ID)
+		for _, at := range []string{page, base} { // said on each tab, with the way to the difference
+			has(t, at, b.page(viewer, at), "is older than what ReqPM writes", "mira", "rev="+itoa(own.ID)+"&amp;tab=spec&amp;target="+target+"&amp;with="+itoa(later.ID))
+		}
+		has(t, "the difference", b.page(viewer, difference), "r3 → r2", "pkgconfig(libxslt)")
 		form := func(base int64) url.Values {
 			return url.Values{"target": {target}, "version": {own.Package}, "revision": {itoa(written.ID)}, "base": {itoa(base)}}
 		}
@@ -63,14 +68,14 @@ func TestPackages(t *testing.T) {
 		if w := b.ask(maintainer, http.MethodPost, base+"/spec/back", form(written.ID)); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "meanwhile") {
 			t.Errorf("over a revision that was not seen: %d", w.Code)
 		}
-		if w := b.ask(maintainer, http.MethodPost, base+"/spec/back", form(own.ID)); w.Code != http.StatusSeeOther {
+		if w := b.ask(maintainer, http.MethodPost, base+"/spec/back", form(later.ID)); w.Code != http.StatusSeeOther {
 			t.Fatalf("back: %d %s", w.Code, w.Body)
 		}
 		counting, err := b.store.OwnSpecs(t.Context(), p.ID, target)
 		if err != nil || len(counting) != 0 {
 			t.Errorf("after going back %+v counts, %v", counting, err)
 		}
-		if html = b.page(viewer, page); !strings.Contains(html, "written for run") || strings.Contains(html, `<span class="l">export PG_CONFIG`) {
+		if html = b.page(viewer, page); !strings.Contains(html, "written for run") || !strings.Contains(html, "r2 → r3") || strings.Contains(html, "is older than") {
 			t.Error("the page does not show what ReqPM wrote")
 		}
 		again := form(-1)

@@ -45,7 +45,11 @@ type specData struct {
 	Diff      []textdiff.Line
 	DiffGone  bool
 	Newest    int64 // id of the newest revision of the version that is shown: what a change is based on
+	Older     []olderSpec
 }
+
+// olderSpec is somebody's own spec that builds take, and what a run has written of the same package since.
+type olderSpec struct{ Own, Written store.SpecRevision }
 
 // revisionRow is a revision with its place among those of the package.
 type revisionRow struct {
@@ -87,10 +91,11 @@ func (q *request) specData(name string, targets []string, whole bool) (specData,
 	if d.Target == "" && len(d.Targets) > 0 {
 		d.Target = d.Targets[0]
 	}
-	own, err := q.store().OwnSpecs(q.ctx(), q.project.ID, d.Target)
+	own, err := q.store().OwnSpecs(q.ctx(), q.project.ID, "")
 	if err != nil {
 		return d, err
 	}
+	d.Older = olderSpecs(own, all.Items)
 	for _, r := range all.Items {
 		if r.Target == d.Target {
 			counts := slices.ContainsFunc(own, func(o store.SpecRevision) bool { return o.ID == r.ID })
@@ -106,6 +111,19 @@ func (q *request) specData(name string, targets []string, whole bool) (specData,
 		return d, nil
 	}
 	return d, q.shownSpec(&d)
+}
+
+// olderSpecs are the specs of people that are older than what a run would write now, by the revisions of a package, the newest first.
+func olderSpecs(own, all []store.SpecRevision) (older []olderSpec) {
+	for _, o := range own {
+		at := slices.IndexFunc(all, func(r store.SpecRevision) bool {
+			return r.Kind == store.SpecWritten && r.Target == o.Target && r.Package == o.Package
+		})
+		if at >= 0 && all[at].ID > o.ID {
+			older = append(older, olderSpec{o, all[at]})
+		}
+	}
+	return older
 }
 
 // markWritten says which written revision counts: the newest of each version that has no own one.
