@@ -115,7 +115,18 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "same-origin") // a form's Origin is told to this server alone
+	h.Add("Vary", "Accept-Encoding")
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if takesGzip(r) {
+		packed := &packing{ResponseWriter: w}
+		p.answer(packed, r)
+		packed.close() // not after a panic
+		return
+	}
+	p.answer(w, r)
+}
+
+func (p *Pages) answer(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := p.mux.Handler(r); pattern == "" {
 		p.nowhere(w, r)
 		return
