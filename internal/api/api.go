@@ -258,7 +258,7 @@ var (
 
 func number(id string) (int64, error) {
 	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil || n < 1 {
+	if err != nil || n < 1 || n > mostNumber {
 		return 0, huma.Error422UnprocessableEntity("the id is a whole number from 1", &huma.ErrorDetail{Location: "path.id", Message: "expected a whole number from 1", Value: id})
 	}
 	return n, nil

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"reqpm/internal/auth"
 	"reqpm/internal/store"
@@ -71,7 +74,7 @@ func (a *API) buildOperations() {
 type listBuildsInput struct {
 	Page
 	Project string    `query:"project" maxLength:"64" doc:"id or name"`
-	Run     int64     `query:"run" minimum:"0"`
+	Run     int64     `query:"run" minimum:"0" doc:"needed to sort by started or finished"`
 	State   string    `query:"state" maxLength:"80" pattern:"^((waiting|ready|running|succeeded|failed|blocked|cancelled)(,(waiting|ready|running|succeeded|failed|blocked|cancelled))*)?$" doc:"several by comma"`
 	Target  string    `query:"target" maxLength:"64"`
 	Worker  int64     `query:"worker" minimum:"0" doc:"id of the worker that has it, or had it last"`
@@ -84,6 +87,9 @@ func (a *API) listBuilds(ctx context.Context, in *listBuildsInput) (*listOf[Buil
 	project, err := a.maybeProject(ctx, in.Project)
 	if err != nil {
 		return nil, err
+	}
+	if by := strings.TrimPrefix(in.Sort, "-"); in.Run == 0 && (by == "started" || by == "finished") {
+		return nil, huma.Error422UnprocessableEntity("only the builds of one run are sorted by "+by+": give run", &huma.ErrorDetail{Location: "query.sort", Message: "needs run", Value: in.Sort})
 	}
 	filter := store.StepFilter{Project: project, Projects: a.visible(ctx, project), Run: in.Run, Kinds: []store.Kind{store.Build}, States: states[store.StepState](in.State), Target: in.Target, Package: in.Package, Worker: in.Worker, FinishedAfter: in.After, FinishedBefore: in.Before}
 	part, err := a.cfg.Store.Steps(ctx, filter, in.store())

@@ -45,8 +45,8 @@ type stream struct {
 
 func (a *API) streams() {
 	number := func(name, what string) *huma.Param {
-		zero := 0.0
-		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "integer", Minimum: &zero}}
+		zero, most := 0.0, float64(mostNumber)
+		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "integer", Minimum: &zero, Maximum: &most}}
 	}
 	flag := func(name, what string) *huma.Param {
 		return &huma.Param{Name: name, In: "query", Description: what, Schema: &huma.Schema{Type: "string", Enum: []any{"0", "1"}}}
@@ -72,8 +72,8 @@ func (a *API) addStream(s stream) {
 			"200": {Description: "OK", Content: map[string]*huma.MediaType{s.media: {Schema: &huma.Schema{Type: "string"}}}},
 		}}
 	if s.about != nil {
-		one := 1.0
-		op.Parameters = append([]*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer", Format: "int64", Minimum: &one}}}, op.Parameters...)
+		one, most := 1.0, float64(mostNumber)
+		op.Parameters = append([]*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer", Format: "int64", Minimum: &one, Maximum: &most}}}, op.Parameters...)
 	}
 	for _, media := range s.also {
 		op.Responses["200"].Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
@@ -134,7 +134,7 @@ next:
 				continue
 			}
 			value := values[0]
-			if n, err := strconv.ParseInt(value, 10, 64); p.Schema.Type == "integer" && (err != nil || n < 0) || p.Schema.Type == "string" && value != "0" && value != "1" || len(values) > 1 {
+			if n, err := strconv.ParseInt(value, 10, 64); p.Schema.Type == "integer" && (err != nil || n < 0 || n > mostNumber) || p.Schema.Type == "string" && value != "0" && value != "1" || len(values) > 1 {
 				return huma.Error422UnprocessableEntity(fmt.Sprintf("%s: %q is not what the document says", name, value))
 			}
 			continue next

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,9 @@ func TestDocumentIsAsStrictAsTheCode(t *testing.T) {
 		{"DELETE", "/projects", "", 405, "this address takes GET, HEAD, POST"},
 		{"GET", "/runs?before=", "", 422, "query.before"},
 		{"GET", "/builds?limit=", "", 422, "query.limit"},
+		{"GET", "/builds?sort=-finished", "", 422, "query.sort"}, // which the document says of run
+		{"GET", "/builds/1/log?attempt=9007199254740992", "", 422, "attempt"},
+		{"GET", "/builds/9007199254740992/log", "", 422, "path.id"},
 		{"GET", "/runs/1/rpms.tar", "", 404, "lost.rpm"},                                                           // and not an archive that ends in the middle
 		{"PUT", "/limits", `{"scope": "all", "name": "", "value": 56.0}`, 204, ""},                                 // a whole number to JSON schema
 		{"PUT", "/limits", `{"scope": "all", "name": "", "value": 5.6e1}`, 204, ""},                                //
@@ -48,6 +52,31 @@ func TestDocumentIsAsStrictAsTheCode(t *testing.T) {
 		}
 		if w.Code == http.StatusMethodNotAllowed && !strings.HasSuffix(c.says, w.Header().Get("Allow")) {
 			t.Errorf("%s %s: Allow: %s", c.method, c.path, w.Header().Get("Allow"))
+		}
+	}
+	// Numbers have the bounds that they are held to, those of streams too.
+	text, err := b.api.OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct {
+				Name   string
+				Schema schema
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			for _, p := range op.Parameters {
+				if p.Schema.Type == "integer" && p.Schema.Maximum == nil {
+					t.Errorf("%s %s: %s may be of any size", method, path, p.Name)
+				}
+			}
 		}
 	}
 }
