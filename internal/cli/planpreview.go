@@ -134,49 +134,6 @@ func decisionText(p service.PlannedPackage) string {
 	return text
 }
 
-// planChange is what a plan has otherwise than another one; "" for a package that one of them does not have.
-type planChange struct {
-	Target   string `json:"target"`
-	Package  string `json:"package"`
-	Was      string `json:"was"`
-	Version  string `json:"version"`
-	Decision string `json:"decision"` // "": it is not in the plan
-	text     [2]string
-}
-
-// planChanges compares two plans of the same targets, as far as both have one.
-func planChanges(was, is api.Plan) []planChange {
-	changes := []planChange{}
-	for _, t := range is.Targets {
-		i := slices.IndexFunc(was.Targets, func(w service.TargetPlan) bool { return w.Target == t.Target })
-		if i < 0 || t.State != service.PreviewDone || was.Targets[i].State != service.PreviewDone {
-			continue
-		}
-		before, after := packagesOf(was.Targets[i]), packagesOf(t)
-		for _, key := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(sortedKeys(before), sortedKeys(after))))) {
-			b, n := before[key], after[key]
-			if b.Version != n.Version || b.Decision != n.Decision {
-				name, _, _ := strings.Cut(key, " ")
-				changes = append(changes, planChange{t.Target, name, b.Version, n.Version, n.Decision, [2]string{plannedText(b), plannedText(n)}})
-			}
-		}
-	}
-	return changes
-}
-
-// packagesOf are the packages of a plan, each under its name and what it is for: a build tool may be there in several versions.
-func packagesOf(t service.TargetPlan) map[string]service.PlannedPackage {
-	all := map[string]service.PlannedPackage{}
-	for _, p := range t.Packages {
-		key := p.Name + " "
-		if p.Role == "tool" {
-			key += "tool " + p.Version
-		}
-		all[key] = p
-	}
-	return all
-}
-
 func plannedText(p service.PlannedPackage) string {
 	if p.Version == "" {
 		return "-"
@@ -185,7 +142,7 @@ func plannedText(p service.PlannedPackage) string {
 }
 
 // showPlanChanges says what becomes of the packages that a plan has otherwise than another one.
-func (a *app) showPlanChanges(was, is api.Plan, changes []planChange) {
+func (a *app) showPlanChanges(was, is api.Plan, changes []service.PlanChange) {
 	for _, t := range was.Targets {
 		if t.State == service.PreviewFailed {
 			a.say("%s has no plan as it is: %s", t.Target, firstLine(t.Error))
@@ -196,7 +153,7 @@ func (a *app) showPlanChanges(was, is api.Plan, changes []planChange) {
 	} else {
 		rows := [][]string{{"TARGET", "PACKAGE", "AS IT IS", "WITH IT"}}
 		for _, c := range changes {
-			rows = append(rows, []string{c.Target, c.Package, c.text[0], c.text[1]})
+			rows = append(rows, []string{c.Target, c.Package, plannedText(c.Before), plannedText(c.After)})
 		}
 		a.table(rows)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"reqpm/internal/api"
 	"reqpm/internal/client"
-	"reqpm/internal/override"
 	"reqpm/internal/pep508"
 	"reqpm/internal/service"
 	"reqpm/internal/textdiff"
@@ -217,7 +216,6 @@ func editOverride(now api.Override, given []string, o overrideOptions) (string, 
 	if err != nil {
 		return "", usageError{fmt.Errorf("what is said of %s now cannot be changed by flags, take --file: %w", now.Package, err)}
 	}
-	requires, extras := splitExtras(now.Package, f.Requires)
 	for _, key := range given {
 		switch key {
 		case "version":
@@ -227,11 +225,11 @@ func editOverride(now api.Override, given []string, o overrideOptions) (string, 
 		case "drop-build-requires":
 			f.DropBuildRequires = withoutEmpty(o.fields.DropBuildRequires)
 		case "requires":
-			requires = withoutEmpty(o.fields.Requires)
+			f.Requires = withoutEmpty(o.fields.Requires)
 		case "drop-requires":
 			f.DropRequires = withoutEmpty(o.fields.DropRequires)
 		case "extra":
-			extras = withoutEmpty(o.extras)
+			f.Extras = withoutEmpty(o.extras)
 		case "wheel":
 			f.Wheel = o.fields.Wheel
 		case "allow-pure":
@@ -240,27 +238,11 @@ func editOverride(now api.Override, given []string, o overrideOptions) (string, 
 			f.Memory = o.fields.Memory
 		}
 	}
-	if f.Requires = requires; len(extras) > 0 {
-		f.Requires = append(slices.Clone(requires), now.Package+"["+strings.Join(extras, ",")+"]")
-	}
 	text, err := service.EditOverride(now.Package, now.Text, f)
 	if err != nil {
 		return "", usageError{err}
 	}
 	return text, nil
-}
-
-// splitExtras takes out of run-time requirements those of the package itself, which ask for its extras.
-func splitExtras(name string, requires []string) (others, extras []string) {
-	for _, text := range requires {
-		d, err := override.ParseDependency(text)
-		if err == nil && d.RPM == "" && d.Key() == name && len(d.Python.Extras) > 0 && d.Python.Marker == nil {
-			extras = append(extras, d.Python.Extras...)
-		} else {
-			others = append(others, text)
-		}
-	}
-	return others, extras
 }
 
 func withoutEmpty(list []string) []string {
@@ -313,11 +295,11 @@ func (a *app) unsetOverride(ctx context.Context, c *client.Client, project, name
 // changedOverride is the answer of set and unset: api.SaidOverride and what came or would come of it.
 type changedOverride struct {
 	api.SaidOverride
-	DryRun  bool              `json:"dry_run"`
-	Run     *client.RunDetail `json:"run,omitempty"`
-	Now     *api.Plan         `json:"now,omitempty"`  // of a dry run: the plan as it is
-	Plan    *api.Plan         `json:"plan,omitempty"` // and with it
-	Changes []planChange      `json:"changes,omitempty"`
+	DryRun  bool                 `json:"dry_run"`
+	Run     *client.RunDetail    `json:"run,omitempty"`
+	Now     *api.Plan            `json:"now,omitempty"`  // of a dry run: the plan as it is
+	Plan    *api.Plan            `json:"plan,omitempty"` // and with it
+	Changes []service.PlanChange `json:"changes,omitempty"`
 }
 
 // changeOverride makes text what a project says of a package, which is now as the ETag says, or shows what that would change.
@@ -383,7 +365,7 @@ func (a *app) previewOverride(ctx context.Context, c *client.Client, project str
 		}
 		plans[i] = p
 	}
-	answer.Now, answer.Plan, answer.Changes = &plans[0], &plans[1], planChanges(plans[0], plans[1])
+	answer.Now, answer.Plan, answer.Changes = &plans[0], &plans[1], service.PlanChanges(plans[0].Targets, plans[1].Targets)
 	end := planEnd(ctx, plans[1])
 	if a.global.json {
 		if err := a.printJSON(answer); err != nil || end == nil {

@@ -31,6 +31,8 @@ type PlanAsk struct {
 	Owner   string // whose it is: one of each owner's resolves at a time, and nobody else sees it
 	Subject Subject
 	Targets []string
+	// Now is what it is to be compared with (PlanView.Now); nil: nothing.
+	Now *Subject
 	// About says what it is a preview of, for whoever started it: not looked at here.
 	About string
 }
@@ -94,6 +96,9 @@ func (all *PlanPreviews) Start(ask PlanAsk) (*PlanPreview, error) {
 	p.view = PlanView{ID: rand.Text(), State: PreviewWaiting, Targets: []TargetPlan{}}
 	for _, t := range slices.Compact(slices.Sorted(slices.Values(ask.Targets))) {
 		p.view.Targets = append(p.view.Targets, newTargetPlan(t))
+		if ask.Now != nil {
+			p.view.Now = append(p.view.Now, newTargetPlan(t))
+		}
 	}
 	ctx, timeout := context.WithTimeoutCause(all.ctx, previewMost, errTooLong)
 	ctx, p.cancel = context.WithCancelCause(ctx)
@@ -158,7 +163,7 @@ func (p *PlanPreview) View() PlanView {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.view
-	v.Targets = slices.Clone(v.Targets)
+	v.Targets, v.Now = slices.Clone(v.Targets), slices.Clone(v.Now)
 	return v
 }
 
@@ -216,11 +221,22 @@ func (p *PlanPreview) change(do func(v *PlanView)) {
 	p.changed = make(chan struct{})
 }
 
-// at changes one target of the view.
-func (p *PlanPreview) at(i int, do func(t *TargetPlan)) {
+// place is one plan of a preview: of a target, with what is asked for, or as it is now.
+type place struct {
+	target int
+	now    bool
+}
+
+// at changes one plan of the view.
+func (p *PlanPreview) at(at place, do func(t *TargetPlan)) {
 	p.change(func(v *PlanView) {
+		if at.now {
+			v.Now = slices.Clone(v.Now)
+			do(&v.Now[at.target])
+			return
+		}
 		v.Targets = slices.Clone(v.Targets)
-		do(&v.Targets[i])
+		do(&v.Targets[at.target])
 	})
 }
 
@@ -252,7 +268,7 @@ func (p *PlanPreview) run(ctx context.Context) {
 	now := time.Now()
 	p.change(func(v *PlanView) { v.State, v.Started = PreviewRunning, &now })
 	for i := range p.View().Targets {
-		if ctx.Err() != nil || !p.target(ctx, i) {
+		if p.ask.Now != nil && (ctx.Err() != nil || !p.target(ctx, place{i, true})) || ctx.Err() != nil || !p.target(ctx, place{i, false}) {
 			break
 		}
 	}
@@ -267,10 +283,12 @@ func (p *PlanPreview) finish(ctx context.Context) {
 		if ctx.Err() != nil {
 			v.State, v.Error = PreviewCancelled, context.Cause(ctx).Error()
 		}
-		v.Targets = slices.Clone(v.Targets)
-		for i := range v.Targets {
-			if s := v.Targets[i].State; s == PreviewWaiting || s == PreviewRunning {
-				v.Targets[i].State, v.Targets[i].Doing = PreviewCancelled, ""
+		v.Targets, v.Now = slices.Clone(v.Targets), slices.Clone(v.Now)
+		for _, plans := range [][]TargetPlan{v.Targets, v.Now} {
+			for i := range plans {
+				if s := plans[i].State; s == PreviewWaiting || s == PreviewRunning {
+					plans[i].State, plans[i].Doing = PreviewCancelled, ""
+				}
 			}
 		}
 	})

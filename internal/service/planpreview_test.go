@@ -231,6 +231,9 @@ func TestPlanPreviewCounts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte("app-core\nold-thing\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "older.txt"), []byte("lib-a<1.4\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if out, err := exec.Command("git", "-C", dir, "add", ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -238,6 +241,8 @@ func TestPlanPreviewCounts(t *testing.T) {
 	server, err := testindex.Start(
 		testindex.Package{Name: "tool-base", Version: "1.0"},
 		testindex.Package{Name: "lib-a", Version: "1.4", BuildRequires: []string{"tool-base"}},
+		testindex.Package{Name: "lib-a", Version: "1.3", BuildRequires: []string{"tool-base"}, Requires: []string{"lib-b"}},
+		testindex.Package{Name: "lib-b", Version: "2.0", BuildRequires: []string{"tool-base"}},
 		testindex.Package{Name: "app-core", Version: "3.2", BuildRequires: []string{"tool-base"}, Requires: []string{"lib-a>=1"}},
 		testindex.Package{Name: "old-thing", Version: "0.9", Fault: testindex.HookFails})
 	if err != nil {
@@ -260,7 +265,7 @@ func TestPlanPreviewCounts(t *testing.T) {
 	elsewhere := &others{Store: b.blobs}
 	s := service.New(service.Config{Store: b.store, Blobs: elsewhere, Pipelines: opener(func(_ context.Context, sub service.Subject, report func(pipeline.Event)) (*pipeline.Pipeline, pipeline.Request, error) {
 		line, err := pipeline.New(pipeline.Config{StateDir: state, Target: on, Index: client, Builder: builds, Pool: pipeline.NewPool(2), Report: report})
-		return line, pipeline.Request{Source: source.Request{URL: sub.GitURL, Dir: filepath.Join(state, "checkouts"), Allow: source.Policy{Local: true}}, Wanted: pipeline.Wanted{NoProject: true}}, err
+		return line, pipeline.Request{Source: source.Request{URL: sub.GitURL, Dir: filepath.Join(state, "checkouts"), Allow: source.Policy{Local: true}}, Wanted: pipeline.Wanted{NoProject: true, Constraints: sub.Files}}, err
 	})})
 	all := service.NewPlanPreviews(s)
 	defer all.Close()
@@ -290,6 +295,26 @@ func TestPlanPreviewCounts(t *testing.T) {
 	}) {
 		t.Errorf("nothing is said of old-thing: %v", got.Warnings)
 	}
+	// Beside the plan as it is, one of something else: what differs, and nothing else.
+	before := service.Subject{GitURL: dir}
+	with := before
+	with.Files = []string{"older.txt"} // constraints, here
+	both, err := all.Start(service.PlanAsk{Owner: "ada", Subject: with, Now: &before, Targets: []string{"el9"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v = until(t, both, "the end", ended)
+	said := ""
+	for _, c := range service.PlanChanges(v.Now, v.Targets) {
+		said += fmt.Sprintf("%s %s %q %q %s; ", c.Target, c.Package, c.Was, c.Version, c.Decision)
+	}
+	if want := `el9 lib-a "1.4" "1.3" build; el9 lib-b "" "2.0" build; `; said != want {
+		t.Errorf("what differs is %s, not %s", said, want)
+	}
+	if same := service.PlanChanges(v.Now, v.Now); len(same) != 0 {
+		t.Errorf("a plan differs from itself: %+v", same)
+	}
+
 	// What a build took on another worker is what is expected of it, as a run would.
 	guess := secondsOf(got)
 	tookMoments(t, b, "el9", "app-core==3.1")

@@ -37,6 +37,8 @@ type PlanView struct {
 	Started  *time.Time   `json:"started,omitempty"`
 	Finished *time.Time   `json:"finished,omitempty"`
 	Targets  []TargetPlan `json:"targets" nullable:"false"`
+	// Now are the plans of the same targets without what is previewed, where it is compared (PlanAsk.Now).
+	Now []TargetPlan `json:"-"`
 	// Error is about all targets: why it was cancelled, or what keeps it from being resolved for any. Field is of what was asked, as
 	// TargetPlan has it.
 	Error string `json:"error,omitempty"`
@@ -84,22 +86,25 @@ func newTargetPlan(target string) TargetPlan {
 	return TargetPlan{Target: target, State: PreviewWaiting, Chain: []string{}, Packages: []PlannedPackage{}, Warnings: []string{}}
 }
 
-// target makes the plan for one target. False: no other target will do better.
-func (p *PlanPreview) target(ctx context.Context, i int) bool {
+// target makes one plan. False: no other target will do better.
+func (p *PlanPreview) target(ctx context.Context, at place) bool {
 	began := time.Now()
-	p.at(i, func(t *TargetPlan) { t.State, t.Started, t.Doing = PreviewRunning, &began, "begin" })
+	p.at(at, func(t *TargetPlan) { t.State, t.Started, t.Doing = PreviewRunning, &began, "begin" })
 	sub := p.ask.Subject
+	if at.now {
+		sub = *p.ask.Now
+	}
 	view := p.View()
-	sub.Target, sub.Commit = view.Targets[i].Target, view.Commit
+	sub.Target, sub.Commit = view.Targets[at.target].Target, view.Commit
 	if len(sub.Secrets) > 0 {
 		sub.hide = p.all.service.cfg.Hide(sub.Secrets)
 	}
-	err := p.plan(ctx, sub, i)
+	err := p.plan(ctx, sub, at)
 	if ctx.Err() != nil {
 		return false
 	}
 	field, everywhere := fieldOf(err)
-	p.at(i, func(t *TargetPlan) {
+	p.at(at, func(t *TargetPlan) {
 		t.Seconds, t.Doing, t.State = time.Since(began).Seconds(), "", PreviewDone
 		if err != nil {
 			t.State, t.Error, t.Field = PreviewFailed, sub.clean(err.Error()), field
@@ -137,20 +142,20 @@ func fieldOf(err error) (field string, everywhere bool) {
 }
 
 // plan resolves and plans, and notes what comes to light on the way.
-func (p *PlanPreview) plan(ctx context.Context, sub Subject, i int) error {
+func (p *PlanPreview) plan(ctx context.Context, sub Subject, at place) error {
 	seen := map[string]bool{}
 	report := func(e pipeline.Event) {
 		text := e.Message
 		switch {
 		case e.Event == "warning":
-			p.at(i, func(t *TargetPlan) { t.Warnings = append(slices.Clone(t.Warnings), sub.clean(e.Message)) })
+			p.at(at, func(t *TargetPlan) { t.Warnings = append(slices.Clone(t.Warnings), sub.clean(e.Message)) })
 			return
 		case e.Event == "progress" && e.Name != "":
 			seen[e.Name+" "+e.Version] = true // reports come one at a time
 			text = fmt.Sprintf("read the source of %s %s, the %s", e.Name, e.Version, ordinal(len(seen)))
 		}
 		if text = sub.clean(firstLine(text)); text != "" {
-			p.at(i, func(t *TargetPlan) { t.Doing = text })
+			p.at(at, func(t *TargetPlan) { t.Doing = text })
 		}
 	}
 	line, request, err := p.all.service.cfg.Pipelines.Open(ctx, sub, nil, report)
@@ -166,7 +171,7 @@ func (p *PlanPreview) plan(ctx context.Context, sub Subject, i int) error {
 	if err != nil {
 		return err
 	}
-	p.at(i, func(t *TargetPlan) { t.locked(prepared.Lock, sub.clean) })
+	p.at(at, func(t *TargetPlan) { t.locked(prepared.Lock, sub.clean) })
 	work, err := line.Plan(ctx, prepared.Lock)
 	if err != nil {
 		return err
@@ -177,7 +182,7 @@ func (p *PlanPreview) plan(ctx context.Context, sub Subject, i int) error {
 	if work.Plan, err = p.all.service.timed(ctx, sub.Target, work.Plan); err != nil {
 		return err
 	}
-	p.at(i, func(t *TargetPlan) { t.planned(work, line.Slots(), sub.clean) })
+	p.at(at, func(t *TargetPlan) { t.planned(work, line.Slots(), sub.clean) })
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ import (
 // OverrideFields are what a form offers of an override, said for all targets. Patches, environments and the like are written as text.
 type OverrideFields struct {
 	Version                          string
+	Extras                           []string // of the package itself; as text they are a run-time requirement of it: celery[redis]
 	BuildRequires, DropBuildRequires []string
 	Requires, DropRequires           []string
 	Wheel, AllowPure                 bool
@@ -54,7 +56,41 @@ func OverrideFieldsOf(name, text string) (OverrideFields, error) {
 			f.Memory = override.FormatBytes(l.Memory)
 		}
 	}
+	f.Requires, f.Extras = splitExtras(name, f.Requires)
 	return f, err
+}
+
+// splitExtras takes out of run-time requirements those of the package itself, which ask for its extras.
+func splitExtras(name string, requires []string) (others, extras []string) {
+	for _, text := range requires {
+		d, err := override.ParseDependency(text)
+		if err != nil || d.RPM != "" || d.Key() != name || len(d.Python.Extras) == 0 || d.Python.Marker != nil {
+			others = append(others, text)
+			continue
+		}
+		for _, extra := range d.Python.Extras {
+			if !slices.Contains(extras, extra) {
+				extras = append(extras, extra)
+			}
+		}
+	}
+	return others, extras
+}
+
+// extraName is what an extra may be called (PEP 685, and the older names that are made so).
+var extraName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+// allRequires are the run-time requirements of fields as their text has them.
+func (f OverrideFields) allRequires(name string) ([]string, error) {
+	for _, extra := range f.Extras {
+		if !extraName.MatchString(extra) {
+			return nil, &OverrideFieldError{"extras", fmt.Sprintf("%q is no name of an extra", extra)}
+		}
+	}
+	if len(f.Extras) == 0 {
+		return f.Requires, nil
+	}
+	return append(slices.Clone(f.Requires), name+"["+strings.Join(f.Extras, ",")+"]"), nil
 }
 
 func texts(deps []override.Dependency) []string {
@@ -84,9 +120,13 @@ func EditOverride(name, text string, f OverrideFields) (string, error) {
 			layers[i] = l
 		}
 	}
+	requires, err := f.allRequires(name)
+	if err != nil {
+		return "", err
+	}
 	for _, field := range []struct{ key, value string }{
 		{"version", quoted(f.Version)}, {"build-requires", quotedList(f.BuildRequires)}, {"drop-build-requires", quotedList(f.DropBuildRequires)},
-		{"requires", quotedList(f.Requires)}, {"drop-requires", quotedList(f.DropRequires)}, {"wheel", truth(f.Wheel)}, {"allow-pure", truth(f.AllowPure)}, {"memory", quoted(f.Memory)},
+		{"requires", quotedList(requires)}, {"drop-requires", quotedList(f.DropRequires)}, {"wheel", truth(f.Wheel)}, {"allow-pure", truth(f.AllowPure)}, {"memory", quoted(f.Memory)},
 	} {
 		if field.value == "" {
 			continue

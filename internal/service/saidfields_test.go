@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,12 @@ func TestEditOverride(t *testing.T) {
 	if got, err := service.EditOverride("lxml", "wheel = false\nallow-pure = true\n", service.OverrideFields{Version: "<6"}); err != nil || got != "version = \"<6\"\nwheel = false\n" {
 		t.Errorf("what must not be is said no more, or what may be still is: %q %v", got, err)
 	}
-	for field, f := range map[string]service.OverrideFields{"version": {Version: "nine\n"}, "build-requires": {BuildRequires: []string{"libxml2-devel"}}, "memory": {Memory: "much"}, "drop-requires": {DropRequires: []string{"a b"}}} {
+	// Extras of the package itself are a field of their own.
+	got, err = service.EditOverride("celery", "requires = [\"six\"]\n", service.OverrideFields{Requires: []string{"six"}, Extras: []string{"redis", "sqs"}})
+	if f, bad := service.OverrideFieldsOf("celery", got); err != nil || bad != nil || !strings.Contains(got, "celery[redis,sqs]") || !slices.Equal(f.Requires, []string{"six"}) || !slices.Equal(f.Extras, []string{"redis", "sqs"}) {
+		t.Errorf("%q %v, read as %+v %v", got, err, f, bad)
+	}
+	for field, f := range map[string]service.OverrideFields{"extras": {Extras: []string{"a]"}}, "version": {Version: "nine\n"}, "build-requires": {BuildRequires: []string{"libxml2-devel"}}, "memory": {Memory: "much"}, "drop-requires": {DropRequires: []string{"a b"}}} {
 		_, err := service.EditOverride("lxml", "", f)
 		if e, ok := errors.AsType[*service.OverrideFieldError](err); !ok || e.Field != field {
 			t.Errorf("a wrong %s: %v", field, err)

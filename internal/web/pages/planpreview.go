@@ -80,7 +80,7 @@ func (q *request) startPlan(f projectForm, page string, settings service.Setting
 		return err
 	}
 	sub := service.Subject{Project: q.project.Name, GitURL: f.GitURL, Ref: f.Ref, Files: f.Files, Settings: settings}
-	preview, err := q.startPreview(sub, f.Targets, f.planKey())
+	preview, err := q.startPreview(service.PlanAsk{Subject: sub, Targets: f.Targets, About: f.planKey()})
 	if err != nil {
 		return err
 	}
@@ -88,17 +88,22 @@ func (q *request) startPlan(f projectForm, page string, settings service.Setting
 }
 
 // startPreview begins a preview, with the secrets of the project that the page is about.
-func (q *request) startPreview(sub service.Subject, targets []string, about string) (*service.PlanPreview, error) {
+func (q *request) startPreview(ask service.PlanAsk) (*service.PlanPreview, error) {
 	if q.p.cfg.Plans == nil {
 		return nil, &invalid{"", "This server makes no previews."}
 	}
-	if q.project.ID != 0 && sub.GitURL == q.project.GitURL && q.p.cfg.Vault != nil {
-		var err error
-		if sub.Secrets, err = q.p.cfg.Vault.ProjectSecrets(q.ctx(), q.store().Queries, q.project.ID); err != nil {
+	if q.project.ID != 0 && ask.Subject.GitURL == q.project.GitURL && q.p.cfg.Vault != nil {
+		secrets, err := q.p.cfg.Vault.ProjectSecrets(q.ctx(), q.store().Queries, q.project.ID)
+		if err != nil {
 			return nil, err
 		}
+		ask.Subject.Secrets = secrets
+		if ask.Now != nil {
+			ask.Now.Secrets = secrets
+		}
 	}
-	preview, err := q.p.cfg.Plans.Start(service.PlanAsk{Owner: q.who.Key(), Subject: sub, Targets: targets, About: about})
+	ask.Owner = q.who.Key()
+	preview, err := q.p.cfg.Plans.Start(ask)
 	switch {
 	case errors.Is(err, service.ErrPreviewsFull):
 		return nil, &invalid{"", sentence(err.Error())}

@@ -91,7 +91,8 @@ func (q *request) saidText() (string, error) {
 		}
 		return all
 	}
-	f := service.OverrideFields{Version: strings.TrimSpace(q.PostFormValue("version")), BuildRequires: lines("build-requires"), DropBuildRequires: lines("drop-build-requires"),
+	extras := strings.FieldsFunc(q.PostFormValue("extras"), func(r rune) bool { return r == ',' || r == ' ' })
+	f := service.OverrideFields{Version: strings.TrimSpace(q.PostFormValue("version")), Extras: extras, BuildRequires: lines("build-requires"), DropBuildRequires: lines("drop-build-requires"),
 		Requires: lines("requires"), DropRequires: lines("drop-requires"), Wheel: q.PostFormValue("wheel") != "", AllowPure: q.PostFormValue("allow-pure") != "", Memory: strings.TrimSpace(q.PostFormValue("memory"))}
 	text, err := service.EditOverride(name, service.OverrideOf(q.project, name), f)
 	if bad, ok := errors.AsType[*service.OverrideFieldError](err); ok {
@@ -144,12 +145,14 @@ func (p *Pages) saidPlan(q *request) error {
 		return err
 	}
 	name, settings := q.PathValue("package"), q.projectSettingsOf()
+	now := service.Subject{Project: q.project.Name, GitURL: q.project.GitURL, Ref: q.project.Ref, Files: q.project.RequirementFiles, Settings: settings}
 	if settings.Overrides = maps.Clone(settings.Overrides); settings.Overrides == nil {
 		settings.Overrides = map[string]string{}
 	}
 	settings.Overrides[name] = text
-	sub := service.Subject{Project: q.project.Name, GitURL: q.project.GitURL, Ref: q.project.Ref, Files: q.project.RequirementFiles, Settings: settings}
-	preview, err := q.startPreview(sub, q.project.Targets, text)
+	with := now
+	with.Settings = settings
+	preview, err := q.startPreview(service.PlanAsk{Subject: with, Targets: q.project.Targets, Now: &now, About: text})
 	if err != nil {
 		return err
 	}
@@ -189,6 +192,91 @@ func (p *Pages) takeNewer(q *request) error {
 }
 
 // What saidpage.templ says.
+
+// doing is the plan of a target that is made right now: as it is, or with what is previewed.
+func (d planData) doing(target string) (t service.TargetPlan, now bool) {
+	for _, t := range d.View.Now {
+		if t.Target == target && t.State == service.PreviewRunning {
+			return t, true
+		}
+	}
+	if t := d.of(target); t != nil {
+		return *t, false
+	}
+	return service.TargetPlan{}, false
+}
+
+// changes are those of one target, with what failed beside it.
+func (d planData) changes(target string) (all []service.PlanChange) {
+	for _, c := range service.PlanChanges(d.View.Now, d.View.Targets) {
+		if c.Target == target {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// without is why a target has no plan as it is; "": it has one.
+func (d planData) without(target string) string {
+	for _, t := range d.View.Now {
+		if t.Target == target && t.State == service.PreviewFailed {
+			return t.Error
+		}
+	}
+	return ""
+}
+
+// changeWord is what becomes of a package, with its state of the style sheet.
+func changeWord(c service.PlanChange) (state, word string) {
+	switch {
+	case c.Version == "":
+		return "cancelled", "Gone"
+	case c.Was == "":
+		return plannedState(c.After), "New, " + strings.ToLower(plannedWord(c.After))
+	}
+	return plannedState(c.After), plannedWord(c.After)
+}
+
+func changeState(c service.PlanChange) string { state, _ := changeWord(c); return state }
+func changeSays(c service.PlanChange) string  { _, word := changeWord(c); return word }
+
+// changeVersions are the versions before and after.
+func changeVersions(c service.PlanChange) string {
+	switch {
+	case c.Version == "" || c.Was == c.Version:
+		return plain(c.Was)
+	case c.Was == "":
+		return plain(c.Version)
+	}
+	return plain(c.Was + " → " + c.Version)
+}
+
+// changedText is how many packages a plan has otherwise.
+func changedText(all []service.PlanChange) string {
+	var fresh, gone, other, built int
+	for _, c := range all {
+		switch {
+		case c.Was == "":
+			fresh++
+		case c.Version == "":
+			gone++
+		case c.Was != c.Version:
+			other++
+		default:
+			built++
+		}
+	}
+	var parts []string
+	for _, n := range []struct {
+		n    int
+		word string
+	}{{fresh, "new"}, {gone, "gone"}, {other, "in another version"}, {built, "decided otherwise"}} {
+		if n.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n.n, n.word))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
 
 func setOrRemoved(e store.AuditEntry) string {
 	if strings.Contains(string(e.Detail), `"text":""`) {

@@ -36,21 +36,24 @@ func TestOverrideForm(t *testing.T) {
 	if a, code := ada.do(at, url.Values{"text": {"vresion = 1"}}); code != http.StatusUnprocessableEntity || a.Field != "text" || !strings.Contains(a.Error, "did you mean") {
 		t.Errorf("a wrong text: %d %+v", code, a)
 	}
-	form := url.Values{"version": {">=5"}, "build-requires": {"rpm:libxml2-devel\r\ncython<3.1\r\n"}}
+	if a, code := ada.do(at, url.Values{"extras": {"html5, a]"}}); code != http.StatusUnprocessableEntity || a.Field != "extras" {
+		t.Errorf("a wrong extra: %d %+v", code, a)
+	}
+	form := url.Values{"version": {">=5"}, "extras": {"html5, cssselect"}, "build-requires": {"rpm:libxml2-devel\r\ncython<3.1\r\n"}}
 	a, code := ada.do(at+"/plan", form)
 	if code != http.StatusOK || !strings.HasPrefix(a.At, at+"?preview=") || said() != "" {
 		t.Errorf("what would change: %d %+v, and it says %q", code, a, said())
 	}
 	eventually(t, "the page says what is read", func() bool { return strings.Contains(ada.get(a.At), "read the source of numpy") })
 	page := ada.get(a.At)
-	has(t, "what would change", page, `value="&gt;=5"`)
+	has(t, "what would change", page, `value="&gt;=5"`, `value="cssselect, html5"`, "As it is: ")
 	if strings.Contains(page, markup) {
 		t.Error("a package's name is markup")
 	}
 	if a, code := ada.do(at, form); code != http.StatusOK {
 		t.Errorf("%d %+v", code, a)
 	}
-	if got := said(); !strings.Contains(got, `version = ">=5"`) || !strings.Contains(got, "cython<3.1") {
+	if got := said(); !strings.Contains(got, `version = ">=5"`) || !strings.Contains(got, "cython<3.1") || !strings.Contains(got, "lxml[cssselect,html5]") {
 		t.Errorf("it says %q", got)
 	}
 	has(t, "what is said", ada.get(at), "rpm:libxml2-devel", "ada</b> set it", "Remove")
@@ -64,6 +67,38 @@ func TestOverrideForm(t *testing.T) {
 	if a, code := ada.do(overridePath(p.Name, "No Name"), form); code != http.StatusNotFound {
 		t.Errorf("of no package: %d %+v", code, a)
 	}
+}
+
+// TestWhatWouldChange: of two plans the page shows what differs: new, gone, in another version, otherwise had; and says so when nothing does.
+func TestWhatWouldChange(t *testing.T) {
+	plan := func(target string, packages ...service.PlannedPackage) service.TargetPlan {
+		return service.TargetPlan{Target: target, State: service.PreviewDone, Packages: packages, Direct: 1}
+	}
+	one := func(name, version, decision string) service.PlannedPackage {
+		return service.PlannedPackage{Name: name, Version: version, Decision: decision, Role: "transitive"}
+	}
+	tool := func(version string) service.PlannedPackage {
+		return service.PlannedPackage{Name: "cython", Version: version, Decision: "cached", Role: "tool"}
+	}
+	d := planData{There: true, View: service.PlanView{State: service.PreviewDone,
+		Now: []service.TargetPlan{plan("el9", one("lxml", "6.0", "cached"), one("old"+markup, "1", "cached"), one("six", "1.16", "cached"), one("same", "1", "cached"), tool("3.1")),
+			plan("el10", one("lxml", "6.0", "cached")), {Target: "el8", State: service.PreviewFailed, Error: "no version fits"}},
+		Targets: []service.TargetPlan{plan("el9", one("lxml", "5.4", "build"), one("html5lib", "1.1", "build"), one("six", "1.16", "build"), one("same", "1", "cached"), tool("3.1"), tool("3.0")),
+			plan("el10", one("lxml", "6.0", "cached")), plan("el8", one("lxml", "5.4", "build"))}}}
+	render := func(i int) string {
+		var html strings.Builder
+		if err := saidTarget(d, d.View.Targets[i]).Render(t.Context(), &html); err != nil {
+			t.Fatal(err)
+		}
+		return html.String()
+	}
+	el9 := render(0)
+	has(t, "el9", el9, "2 new, 1 gone, 1 in another version, 1 decided otherwise", "6.0 → 5.4", "html5lib", "New, build", "Gone", "six", ">3.0<", "&lt;img")
+	if strings.Contains(el9, "same") || strings.Contains(el9, markup) || strings.Contains(el9, "Nothing changes") {
+		t.Errorf("it shows what stays as it is, or a name as markup: %s", el9)
+	}
+	has(t, "el10", render(1), "Nothing changes")
+	has(t, "el8", render(2), "It has no plan as it is: no version fits", "With it, there is one")
 }
 
 // TestTakeNewer: a click takes what the update check found, with a run.
