@@ -9,6 +9,7 @@
 //   data-row         on a row: j and k go from one to the next                  data-failure: f goes from one to the next
 //   data-copy        on a button: the text that it copies
 //   data-follow      on what grows: it stays at its end until somebody scrolls up
+//   data-remember    on <details>: under which name it is kept whether somebody folded it
 //   data-ago, data-since: moments, in milliseconds, that are counted on
 (function () {
   'use strict';
@@ -365,6 +366,12 @@
     else theme();
   });
   document.addEventListener('click', e => { const d = e.target; if (d.nodeName === 'DIALOG') d.close(); });
+
+  $$('details[data-remember]').forEach(d => {
+    const name = 'folded-' + d.dataset.remember;
+    try { d.open = localStorage.getItem(name) === null; } catch (e) { /* nothing is kept */ }
+    d.addEventListener('toggle', () => { try { if (d.open) localStorage.removeItem(name); else localStorage.setItem(name, '1'); } catch (e) { /* it is not kept then */ } });
+  });
 
   window.reqpm = { apply, toast, refresh, flash, clock };
   tick();

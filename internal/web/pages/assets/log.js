@@ -8,6 +8,7 @@
   const CHUNK = 200, HEAD = 31, params = new URLSearchParams({ attempt: box.dataset.attempt });
   let facts = null, items = [], wrap = false, follow = false, mine = 0, line = 20, wide = 0;
   const open = new Map(), chunks = new Map(); // open folds by first line; lines by number of chunk
+  const KEPT = 'log-folds', me = base + ' ' + box.dataset.attempt; // what somebody folded of the log he was at last
   let errors = new Set(), range = null, hits = [], total = 0, now = -1, query = '', asked = null;
 
   const get = (what, more) => fetch(base + '/' + what + '?' + new URLSearchParams([...params, ...Object.entries(more || {})]), { headers: { Accept: 'application/json' } })
@@ -29,6 +30,8 @@
         }
       }
     });
+    const all = allOpen();
+    foldButton.hidden = facts.sections.length < 2; foldButton.setAttribute('aria-pressed', all); foldButton.setAttribute('aria-label', (all ? 'Fold' : 'Open') + ' all phases');
     place();
   }
   function place() {
@@ -117,23 +120,43 @@
     b.onclick = () => {
       const y = i.top - view.scrollTop;
       open.set(s.from, !open.get(s.from));
-      lay(); clear();
+      keep(); lay(); clear();
       const again = items.find(x => x.head && x.head.from === s.from);
       if (again) scroll(again.top - y);
       draw();
-      const el = again && again.el; if (el) el.focus({ preventScroll: true });
+      const el = again && again.el; if (el) el.firstChild.focus({ preventScroll: true });
     };
-    return b;
+    const at = document.createElement('div'); // as wide as the widest line; its head is as wide as the window
+    at.append(b);
+    return at;
+  }
+  const allOpen = () => facts.sections.every(s => open.get(s.from));
+  function keep() { try { sessionStorage.setItem(KEPT, JSON.stringify([me, [...open]])); } catch (e) { /* it is not kept then */ } }
+  function kept() {
+    try {
+      const [of, folds] = JSON.parse(sessionStorage.getItem(KEPT) || '[]');
+      if (of === me) for (const [from, is] of folds) open.set(from, is);
+    } catch (e) { /* nothing is kept */ }
+  }
+  function foldAll() {
+    if (!facts) return;
+    const to = !allOpen(), n = itemAtTop();
+    for (const s of facts.sections) open.set(s.from, to);
+    if (!to) setFollow(false); // the end is not to be seen
+    keep(); lay(); clear();
+    scroll(0);
+    if (to && n > 1 && !follow) show(n);
+    draw();
   }
   function clear() { pane.textContent = ''; for (const i of items) i.el = null; }
   function draw() {
     if (!facts) return;
     const top = view.scrollTop - 800, bottom = view.scrollTop + view.clientHeight + 800;
-    let moved = 0;
+    let moved = 0, before = null; // what is read, and reached by Tab, is in the order of the log
     for (const i of items) {
       const seen = i.top + i.h > top && i.top < bottom;
       if (!seen) { if (i.el) { i.el.remove(); i.el = null; } continue; }
-      if (i.el) { i.el.style.top = i.top + 'px'; continue; }
+      if (i.el) { i.el.style.top = i.top + 'px'; before = i.el; continue; }
       if (i.head) i.el = headRow(i);
       else {
         const k = Math.floor((i.from - 1) / CHUNK), c = chunks.get(k);
@@ -144,7 +167,8 @@
       }
       i.el.classList.add('at');
       i.el.style.top = i.top + 'px';
-      pane.append(i.el);
+      if (before) before.after(i.el); else pane.prepend(i.el);
+      before = i.el;
       if (!i.head && i.el.dataset.full && wrap) {
         const h = i.el.offsetHeight;
         if (h && h !== i.h) { if (i.top < view.scrollTop) moved += h - i.h; i.h = h; place(); for (const o of items) if (o.el) o.el.style.top = o.top + 'px'; }
@@ -235,13 +259,15 @@
   find.addEventListener('input', () => { clearTimeout(due); due = setTimeout(search, 200); });
   find.addEventListener('keydown', e => {
     if (e.key === 'Enter') { e.preventDefault(); clearTimeout(due); if (find.value.toLowerCase() === query && hits.length) go(e.shiftKey ? -1 : 1); else search(); }
-    if (e.key === 'Escape') { find.value = ''; search(); }
+    if (e.key === 'Escape' && hits.length) { e.preventDefault(); view.focus({ preventScroll: true }); } // for n and N
+    else if (e.key === 'Escape') { find.value = ''; search(); }
   });
+  document.addEventListener('keydown', e => { if (e.key === 'Escape' && query && e.target !== find && !document.querySelector('dialog[open]')) { find.value = ''; search(); } });
   $('[data-next]').onclick = () => go(1);
   $('[data-prev]').onclick = () => go(-1);
 
   // --- buttons ------------------------------------------------------------------------------------------------------
-  const wrapButton = $('[data-wrap]'), followButton = $('[data-follow]'), firstButton = $('[data-first]');
+  const wrapButton = $('[data-wrap]'), followButton = $('[data-follow]'), firstButton = $('[data-first]'), foldButton = $('[data-folds]');
   function setWrap(on) {
     const n = itemAtTop();
     wrap = on; box.classList.toggle('wraps', on); wrapButton.setAttribute('aria-pressed', on);
@@ -253,6 +279,7 @@
     follow = on && !!facts; followButton.setAttribute('aria-pressed', follow);
     if (follow) { const last = facts.sections[facts.sections.length - 1]; if (last && !open.get(last.from)) { open.set(last.from, true); lay(); clear(); } draw(); bottomOut(); }
   }
+  foldButton.onclick = foldAll;
   wrapButton.onclick = () => setWrap(!wrap);
   followButton.onclick = () => setFollow(!follow);
   firstButton.onclick = () => { if (facts && facts.first) show(facts.first, true); };
@@ -268,6 +295,7 @@
     busy = true;
     get('info').then(f => {
       const first = !facts || !facts.lines, had = facts ? facts.sections.length : 0;
+      if (first) kept();
       f.sections.forEach((s, n) => { if (!open.has(s.from) && (s.open || first && wrapAll(f))) open.set(s.from, true); if (!first && n >= had && follow) open.set(s.from, true); });
       facts = f; errors = new Set(f.errors || []);
       if (first) measure();
