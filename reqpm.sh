@@ -104,7 +104,7 @@ need_build_tools() {
 build_binary() {
   need_go
   say "build ./reqpm"
-  CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(git describe --always --dirty 2>/dev/null || echo unknown)" -o reqpm ./cmd/reqpm
+  CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=${REQPM_VERSION:-$(git describe --always --dirty 2>/dev/null || echo unknown)}" -o reqpm ./cmd/reqpm
 }
 
 # The service. Each process has, below service/ of the state directory, NAME.pid (pid, start time, boot: a pid that somebody
