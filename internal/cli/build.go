@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -230,10 +229,7 @@ func (a *app) printSummary(title string, s pipeline.Summary) {
 		return
 	}
 	fmt.Fprintf(a.stdout, "repository  %s\n", s.Repository)
-	if len(s.Apt) > 0 {
-		fmt.Fprintf(a.stdout, "  apt-get install %s\n", strings.Join(s.Apt, " "))
-	}
-	for _, line := range repo.InstallLines(s.RepoFile, []string{s.SetName}, s.Foreign) {
+	for _, line := range (repo.Install{RepoFile: s.RepoFile, Names: []string{s.SetName}, Apt: s.Apt, Foreign: s.Foreign}).Lines() {
 		fmt.Fprintf(a.stdout, "  %s\n", line)
 	}
 }

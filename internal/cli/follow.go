@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"reqpm/internal/api"
-	"reqpm/internal/apt"
 	"reqpm/internal/client"
 	"reqpm/internal/pipeline"
-	"reqpm/internal/repo"
 	"reqpm/internal/service"
 	"reqpm/internal/store"
 )
@@ -388,17 +386,11 @@ func (w *runWatch) sum(last watchedRun) {
 				_ = json.Unmarshal(s.Result, &set)
 			}
 		}
-		for _, line := range repo.InstallLines(w.c.Server()+r.RepoFile, nonEmpty(set.SetName), r.Target == "local" && apt.Here()) {
+		project, _, _ := strings.Cut(w.name, "/")
+		for _, line := range set.InstallLines(w.c.Server()+r.RepoFile, project) {
 			fmt.Fprintln(a.stdout, plainText("  "+line))
 		}
 	}
-}
-
-func nonEmpty(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return []string{text}
 }
 
 // sayProof tells what the proof of installability showed.

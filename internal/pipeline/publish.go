@@ -22,6 +22,7 @@ import (
 	"reqpm/internal/plan"
 	"reqpm/internal/repo"
 	"reqpm/internal/spec"
+	"reqpm/internal/target"
 )
 
 // hostRPM is implemented by base roots whose host has no RPM database: the package that
@@ -44,6 +45,8 @@ type Published struct {
 	// Apt names the packages of this machine's distribution that the set needs to run and that the
 	// machine itself has not; whoever installs the set needs them first.
 	Apt []string
+	// Foreign: the machines that it is for have packages that are not rpm's.
+	Foreign bool
 
 	debs []apt.Package
 }
@@ -89,7 +92,7 @@ func (p *Pipeline) Publish(ctx context.Context, work *Work, outcomes map[plan.ID
 	if snapshot.Pinned != "" {
 		p.warn("publish", fmt.Sprintf("the repository is pinned to the snapshot %s: clients go on getting that one, until somebody unpins it; what was published now is the snapshot %s", snapshot.Pinned, snapshot.ID))
 	}
-	published := Published{Snapshot: snapshot, SetName: set.RPMs[0].Name, debs: debs}
+	published := Published{Snapshot: snapshot, SetName: set.RPMs[0].Name, Foreign: p.Target().Kind == target.Host, debs: debs}
 	for _, file := range standIns {
 		r, readErr := readRPM(file, p.Target().Python)
 		err = errors.Join(err, readErr)

@@ -91,25 +91,50 @@ func fileURL(path string) string {
 	return b.String()
 }
 
-// InstallLines are the two lines that make a machine use the repository and install
-// names from it. repoFile is a path or an http(s) URL. On a foreign machine, one whose own
-// packages are not rpm's (Debian), dnf's folder is made first and its plugin named local is
-// left out: that one looks for a repository that nobody made there.
-func InstallLines(repoFile string, names []string, foreign bool) []string {
-	quoted := make([]string, len(names))
-	for i, n := range names {
-		quoted[i] = shellQuote(n)
+// Install is what a machine is to do to get packages of a repository.
+type Install struct {
+	RepoFile string   // a path, or an http(s) URL
+	As       string   // what the file is called on the machine; "": as in RepoFile
+	Names    []string // what is installed; none: the repository is added, no more
+	Apt      []string // packages of Debian or Ubuntu that are needed first
+	// Foreign is a machine whose own packages are not rpm's (Debian): dnf's folder is made first, and its plugin named local is left
+	// out, which looks for a repository that nobody made there.
+	Foreign bool
+}
+
+// Lines are the lines for a shell.
+func (i Install) Lines() (lines []string) {
+	if len(i.Apt) > 0 {
+		lines = append(lines, "sudo apt-get install "+quotedAll(i.Apt))
 	}
-	add := "sudo cp " + shellQuote(repoFile) + " /etc/yum.repos.d/"
-	if strings.HasPrefix(repoFile, "https://") || strings.HasPrefix(repoFile, "http://") {
-		add = "sudo curl -fsSo " + shellQuote("/etc/yum.repos.d/"+repoFile[strings.LastIndexByte(repoFile, '/')+1:]) + " " + shellQuote(repoFile)
+	const folder = "/etc/yum.repos.d/"
+	to, add := folder+i.As, ""
+	if strings.HasPrefix(i.RepoFile, "https://") || strings.HasPrefix(i.RepoFile, "http://") {
+		if i.As == "" {
+			to = folder + i.RepoFile[strings.LastIndexByte(i.RepoFile, '/')+1:]
+		}
+		add = "sudo curl -fsSo " + shellQuote(to) + " " + shellQuote(i.RepoFile)
+	} else {
+		add = "sudo cp " + shellQuote(i.RepoFile) + " " + shellQuote(to)
 	}
 	install := "sudo dnf install "
-	if foreign {
+	if i.Foreign {
 		add = "sudo mkdir -p /etc/yum.repos.d && " + add
 		install += "--disableplugin=local "
 	}
-	return []string{add, strings.TrimRight(install+strings.Join(quoted, " "), " ")}
+	lines = append(lines, add)
+	if len(i.Names) > 0 {
+		lines = append(lines, install+quotedAll(i.Names))
+	}
+	return lines
+}
+
+func quotedAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellQuote(w)
+	}
+	return strings.Join(quoted, " ")
 }
 
 var shellPlain = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+~-]+$`)

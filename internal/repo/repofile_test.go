@@ -41,7 +41,17 @@ func TestRepoFileChecksSignatures(t *testing.T) {
 
 func TestInstallLinesOnDebian(t *testing.T) {
 	want := []string{"sudo mkdir -p /etc/yum.repos.d && sudo cp /srv/r/x.repo /etc/yum.repos.d/", "sudo dnf install --disableplugin=local foo"}
-	if got := InstallLines("/srv/r/x.repo", []string{"foo"}, true); !slices.Equal(got, want) {
+	got := Install{RepoFile: "/srv/r/x.repo", Names: []string{"foo"}, Foreign: true}.Lines()
+	if !slices.Equal(got, want) {
+		t.Errorf("lines = %q, want %q", got, want)
+	}
+}
+
+// A server's file is saved under its project's name: two projects on one machine do not write over each other's.
+func TestInstallFromServer(t *testing.T) {
+	const at = "https://example.org/repos/app/stable/el9.repo"
+	want := []string{"sudo apt-get install libzmq5", "sudo curl -fsSo /etc/yum.repos.d/reqpm-app.repo " + at}
+	if got := (Install{RepoFile: at, As: "reqpm-app.repo", Apt: []string{"libzmq5"}}).Lines(); !slices.Equal(got, want) {
 		t.Errorf("lines = %q, want %q", got, want)
 	}
 }
@@ -56,7 +66,7 @@ func TestInstallLines(t *testing.T) {
 		{"/a b/it's.repo", []string{"python3.12dist(foo)"}, []string{`sudo cp '/a b/it'\''s.repo' /etc/yum.repos.d/`, "sudo dnf install 'python3.12dist(foo)'"}},
 		{"https://example.org/repos/x.repo", []string{"a", "b"}, []string{"sudo curl -fsSo /etc/yum.repos.d/x.repo https://example.org/repos/x.repo", "sudo dnf install a b"}},
 	} {
-		if got := InstallLines(c.file, c.names, false); !slices.Equal(got, c.want) {
+		if got := (Install{RepoFile: c.file, Names: c.names}).Lines(); !slices.Equal(got, c.want) {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"reqpm/internal/lockfile"
 	"reqpm/internal/pipeline"
 	"reqpm/internal/plan"
+	"reqpm/internal/repo"
 	"reqpm/internal/source"
 )
 
@@ -240,10 +241,21 @@ type Published struct {
 	RepoFile string   `json:"repo_file"`
 	SetName  string   `json:"set_name"`
 	Apt      []string `json:"apt,omitempty"`
-	Packages int      `json:"packages"` // without source packages
-	Size     int64    `json:"size"`     // bytes of all packages
+	Foreign  bool     `json:"foreign,omitempty"` // it is for machines whose own packages are not rpm's
+	Packages int      `json:"packages"`          // without source packages
+	Size     int64    `json:"size"`              // bytes of all packages
 	// Pinned is the snapshot that clients get all the same; absent: this one.
 	Pinned string `json:"pinned,omitempty"`
+}
+
+// InstallLines are what a machine is to do to install the whole set of a project from a server, whose .repo file is at an address;
+// where the package of the set is not known, what adds the repository.
+func (p Published) InstallLines(address, project string) []string {
+	i := repo.Install{RepoFile: address, As: "reqpm-" + project + ".repo", Apt: p.Apt, Foreign: p.Foreign}
+	if p.SetName != "" {
+		i.Names = []string{p.SetName}
+	}
+	return i.Lines()
 }
 
 // Proven is the result of step verify.
@@ -259,7 +271,7 @@ func (s *Service) Publish(ctx context.Context, sub Subject, logs string, say Say
 		return Published{}, err
 	}
 	defer s.sessions.release(x)
-	p := Published{RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt, Pinned: published.Snapshot.Pinned}
+	p := Published{RepoFile: published.Snapshot.RepoFile, SetName: published.SetName, Apt: published.Apt, Foreign: published.Foreign, Pinned: published.Snapshot.Pinned}
 	for _, rpm := range published.Snapshot.Packages {
 		p.Size += rpm.Size
 		if !rpm.Source() {

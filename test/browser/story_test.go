@@ -326,7 +326,8 @@ func (b *tab) install(s *server) {
 	bin := b.t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\nexec /usr/bin/dnf -y --installroot=%s --releasever=1 --disableplugin=local --setopt=cachedir=%[1]s/cache --setopt=reposdir=%[1]s/etc/yum.repos.d \"$@\"\n", root)
 	must(b.t, os.WriteFile(filepath.Join(bin, "dnf"), []byte(script), 0o755))
-	cmd := exec.Command("sh", "-e", "-c", lines)
+	must(b.t, os.WriteFile(filepath.Join(bin, "sudo"), []byte("#!/bin/sh\nexec \"$@\"\n"), 0o755))
+	cmd := exec.Command("sh", "-e", "-c", strings.ReplaceAll(lines, "/etc/yum.repos.d", filepath.Join(root, "etc/yum.repos.d")))
 	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + root, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.t.Fatalf("%s\n%v\n%s", lines, err, out)

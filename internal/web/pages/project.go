@@ -346,35 +346,28 @@ func (q *request) repositories() ([]repositoryRow, error) {
 			continue // replaced meanwhile
 		}
 		row := repositoryRow{Repository: r, Snapshot: s, Address: Address(q.Request) + "/repos/" + q.project.Name + "/" + r.Channel + "/" + r.Target + ".repo"}
-		name, err := q.setName(s)
-		if err != nil {
+		if row.Install, err = q.installText(s, row.Address, q.project.Name); err != nil {
 			return nil, err
 		}
-		row.Install = installText(row.Address, name)
 		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(a, b repositoryRow) int { return strings.Compare(a.Repository.Target, b.Repository.Target) })
 	return rows, nil
 }
 
-// setName is the package that requires a whole snapshot, as its publish step named it; "" where that is gone.
-func (q *request) setName(s store.Snapshot) (string, error) {
+// installText is what somebody runs on a machine to install all of a snapshot, as its publish step noted it. Where that is gone it
+// adds the repository.
+func (q *request) installText(s store.Snapshot, address, project string) (string, error) {
 	part, err := q.store().Steps(q.ctx(), store.StepFilter{Run: s.Run, Kinds: []store.Kind{store.Publish}, Target: s.Target}, store.Page{Limit: 1})
-	if err != nil || len(part.Items) == 0 {
+	if err != nil {
 		return "", err
 	}
 	var published service.Published
-	_ = json.Unmarshal(part.Items[0].Result, &published) // none, of a step that was asked for again
-	return published.SetName, nil
-}
-
-// installText is what somebody runs on a machine; where the package of the whole set is not known, what adds the repository.
-func installText(address, set string) string {
-	text := "dnf config-manager --add-repo \\\n  " + address
-	if set != "" {
-		text += "\ndnf install " + set
+	if len(part.Items) > 0 {
+		_ = json.Unmarshal(part.Items[0].Result, &published) // none, of a step that was asked for again
 	}
-	return text
+	text := strings.Join(published.InstallLines(address, project), "\n")
+	return strings.Replace(text, " "+address, " \\\n  "+address, 1), nil // where a narrow page breaks it best
 }
 
 // startRun starts a run of the project's own ref, or of what a form says.

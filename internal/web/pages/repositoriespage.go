@@ -55,11 +55,9 @@ func (p *Pages) serverRepositories(q *request) (view, error) {
 		}
 		row.Repository, row.Snapshot = r, s
 		row.Address = Address(q.Request) + "/repos/" + row.Project + "/" + r.Channel + "/" + r.Target + ".repo"
-		set, err := q.setName(s)
-		if err != nil {
+		if row.Install, err = q.installText(s, row.Address, row.Project); err != nil {
 			return view{}, err
 		}
-		row.Install = installText(row.Address, set)
 		if q.p.cfg.SignedWith != nil {
 			row.Key = q.p.cfg.SignedWith(row.Project, r.Channel, r.Target)
 		}

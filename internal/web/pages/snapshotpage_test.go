@@ -37,7 +37,7 @@ func TestRollBack(t *testing.T) {
 	}
 	base := at + "/" + itoa(mine.ID)
 	page := ada.get(at)
-	has(t, "the repository", page, "Snapshots of el10", "Roll back to this", "Run 8", "Run 2", "Installs")
+	has(t, "the repository", page, "sudo curl -fsSo /etc/yum.repos.d/reqpm-billing-api.repo \\\n  http://", "sudo dnf install billing-api-requirements", "Snapshots of el10", "Roll back to this", "Run 8", "Run 2", "Installs")
 	link := regexp.MustCompile(`href="(` + regexp.QuoteMeta(base) + `/snapshot\?id=([0-9a-f]{20}))"[^>]*run 5"`).FindStringSubmatch(page)
 	if link == nil {
 		t.Fatal("no way back to run 5")

@@ -27,7 +27,7 @@ func (s *seeder) publish(ctx context.Context, tx *store.Tx, step store.Step, p p
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", p.project, step.Target, step.Run))
 	id := hex.EncodeToString(sum[:10])
 	packages := s.publishedPackages(step)
-	published := service.Published{Snapshot: filepath.Join(p.project, "stable", step.Target, "snapshots", id), Packages: len(packages)}
+	published := service.Published{Snapshot: filepath.Join(p.project, "stable", step.Target, "snapshots", id), SetName: p.project + "-requirements", Packages: len(packages)}
 	noted, err := tx.AddSnapshot(ctx, store.Snapshot{Project: step.Project, Run: step.Run, Target: step.Target, Path: published.Snapshot, Packages: int64(published.Packages), Size: 31e6, Proof: "installed"})
 	if err != nil {
 		return published, err
