@@ -28,9 +28,11 @@ const (
 	typeParts  = "application/vnd.reqpm.parts+json"
 )
 
-// Between two renderings for the same page, and after the first sign that there is something to render.
+// Between two renderings for the same page, and after the first sign that there is something to render. A page renders no more than a third of
+// the time: where many look at a large run on a small machine they get its changes later, and builds have the processor.
 const (
 	liveEvery  = 300 * time.Millisecond
+	liveRest   = 3 // of what a rendering took
 	liveGather = 30 * time.Millisecond
 	keepAlive  = 15 * time.Second // proxies close what is silent, and a page begins again where it is (app.js)
 )
@@ -329,9 +331,10 @@ func (f *feed) follow(after int64) {
 	var due <-chan time.Time  // when to render; nil: nothing is to be
 	var late <-chan time.Time // when what was held is sent
 	var rendered time.Time
+	pause := liveEvery
 	soon := func() {
 		if due == nil {
-			due = time.After(max(liveGather, liveEvery-time.Since(rendered)))
+			due = time.After(max(liveGather, pause-time.Since(rendered)))
 		}
 	}
 	for {
@@ -351,6 +354,7 @@ func (f *feed) follow(after int64) {
 		case <-due:
 			due, rendered = nil, time.Now()
 			changed, err := f.render()
+			pause = max(liveEvery, liveRest*time.Since(rendered))
 			if err != nil || len(changed) > 0 && f.send(after, changed) != nil {
 				return
 			}
