@@ -1,14 +1,12 @@
 package distro
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,6 +19,7 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/dnf"
+	"reqpm/internal/proc"
 	"reqpm/internal/target"
 )
 
@@ -170,7 +169,7 @@ func query(ctx context.Context, t target.Target, dir string, capabilities ...str
 	defer cancel()
 	args := append(dnf.Options(dir, filepath.Join(dir, "root"), t), "--quiet", "--disableplugin=*", "--forcearch="+t.Arch, "--refresh",
 		"repoquery", "--latest-limit=1", "--arch="+t.Arch+",noarch", "--whatprovides", strings.Join(capabilities, ","), "--queryformat", format)
-	out, errs := &bounded{max: maxAnswer}, &bounded{max: 64 << 10}
+	out, errs := &proc.Head{Max: maxAnswer}, &proc.Head{Max: 64 << 10}
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(proxies(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME="+filepath.Join(dir, "home"))
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, errs, 5*time.Second
@@ -180,7 +179,7 @@ func query(ctx context.Context, t target.Target, dir string, capabilities ...str
 		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, &QueryError{Target: t.Name, Tail: lastLine(errs.String()), Err: err}
-	case out.full:
+	case out.Cut():
 		return nil, &QueryError{Target: t.Name, Tail: fmt.Sprintf("more than %d MB", maxAnswer>>20), Err: errors.New("the answer is too long")}
 	}
 	rpms, err := readRecords(out.String())
@@ -260,24 +259,6 @@ func writeAnswer(path string, a answer) error {
 		return err
 	}
 	return replaceFile(path, text)
-}
-
-// bounded keeps at most max bytes.
-type bounded struct {
-	bytes.Buffer
-	max  int
-	full bool
-}
-
-var _ io.Writer = (*bounded)(nil)
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if room := b.max - b.Len(); len(p) > room {
-		b.full = true
-		b.Buffer.Write(p[:max(room, 0)])
-		return len(p), nil
-	}
-	return b.Buffer.Write(p)
 }
 
 func lastLine(text string) string {

@@ -12,6 +12,7 @@ import (
 
 	"reqpm/internal/builder"
 	"reqpm/internal/plan"
+	"reqpm/internal/proc"
 )
 
 // A spec file is a program: rpm carries out its %(…) and %{lua:…} already when it reads it. So whoever wants to know whether one
@@ -127,24 +128,10 @@ func (t *specTrial) finding(what, state, text string) SpecFinding {
 	return SpecFinding{What: what, State: state, Text: text}
 }
 
-// limited keeps the first bytes of what is written to it. It is no bytes.Buffer with a limit on top: whoever copies to one asks for its
-// ReadFrom, which has none.
-type limited struct {
-	text []byte
-	most int
-}
-
-func (l *limited) Write(data []byte) (int, error) {
-	l.text = append(l.text, data[:min(len(data), l.most-len(l.text))]...)
-	return len(data), nil
-}
-
-func (l *limited) String() string { return string(l.text) }
-
 // run runs a program in the root. said is what it wrote, out what of it went to its standard output; failed is how it ended,
 // err what is about the machine.
 func (t *specTrial) run(ctx context.Context, install []string, args ...string) (out, said string, failed, err error) {
-	stdout, stderr := &limited{most: 1 << 20}, &limited{most: 64 << 10}
+	stdout, stderr := &proc.Head{Max: 1 << 20}, &proc.Head{Max: 64 << 10}
 	err = t.base.Run(ctx, builder.Command{
 		Args: args, Dir: "/", Binds: []builder.Bind{{Host: t.dir, Inside: specFolder}}, RPMs: t.rpms, Install: install, Debs: t.debs,
 		Stdout: stdout, Stderr: stderr, Timeout: checkTimeout,

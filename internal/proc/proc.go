@@ -1,5 +1,5 @@
 // Package proc starts programs so that they can be stopped whole: in namespaces of their own,
-// which the kernel empties when their first process ends.
+// which the kernel empties when their first process ends. What any program says is kept within bounds by Head.
 package proc
 
 import (

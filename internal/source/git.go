@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/proc"
 	"reqpm/internal/secret"
 )
 
@@ -281,9 +281,8 @@ func (g *git) run(ctx context.Context, args ...string) ([]byte, error) {
 	}
 	cmd := exec.CommandContext(ctx, "git", append(argv, args...)...)
 	cmd.Dir, cmd.Env = g.tmp, g.env
-	var stdout, stderr bounded
-	stdout.max, stderr.max = maxOutput, 256<<10
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	stdout, stderr := &proc.Head{Max: maxOutput}, &proc.Head{Max: 256 << 10}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
@@ -291,13 +290,13 @@ func (g *git) run(ctx context.Context, args ...string) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("git %s: %w", args[0], context.Cause(ctx))
 	}
-	if stdout.over {
+	if stdout.Cut() {
 		return nil, fmt.Errorf("git %s: answered more than %d bytes", args[0], maxOutput)
 	}
 	if err != nil {
-		return nil, g.explain(args[0], stderr.buf.String(), err)
+		return nil, g.explain(args[0], stderr.String(), err)
 	}
-	return stdout.buf.Bytes(), nil
+	return stdout.Bytes(), nil
 }
 
 // gitError is a git command that failed.
@@ -375,20 +374,4 @@ func (g *git) lastUsefulLine(stderr string) string {
 		best = best[:500]
 	}
 	return withoutUserinfo(strings.TrimPrefix(best, "fatal: "))
-}
-
-// bounded collects output up to a limit and drops the rest.
-type bounded struct {
-	buf  bytes.Buffer
-	max  int
-	over bool
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.buf.Len()+len(p) > b.max {
-		b.over = true
-		b.buf.Write(p[:max(0, b.max-b.buf.Len())])
-		return len(p), nil
-	}
-	return b.buf.Write(p)
 }

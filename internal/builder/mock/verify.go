@@ -1,7 +1,6 @@
 package mock
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"reqpm/internal/builder/rpmlog"
 	"reqpm/internal/builder/scratch"
 	"reqpm/internal/dnf"
+	"reqpm/internal/proc"
 )
 
 // Verify installs from a published repository into a fresh copy of the base with mock --install,
@@ -58,10 +58,10 @@ func (r *Base) verifyIn(ctx context.Context, temp *scratch.Temp, v builder.Verif
 		run = listScript + command(v.Script)
 	}
 	s.args = append([]string{run, directory("")}, v.Install...)
-	var errs bytes.Buffer
+	errs := &proc.Head{Max: maxTail} // the beginning of what Mock's console says, for the log
 	s.stdin, s.stdout = v.Stdin, v.Stdout
 	tail := &rpmlog.Tail{Max: 4 << 10}
-	s.stderr = io.MultiWriter(tail, limited{&errs})
+	s.stderr = io.MultiWriter(tail, errs)
 	err = r.mock.run(ctx, s.call)
 	if logErr := writeLog(v.Log, s.result, errs.Bytes()); logErr != nil && err == nil {
 		err = logErr
@@ -85,16 +85,6 @@ func (r *Base) verifyIn(ctx context.Context, temp *scratch.Temp, v builder.Verif
 		be.Name, be.Log = "proof of installability", v.Log
 	}
 	return res, err
-}
-
-// limited keeps the beginning of what Mock's console says for the log.
-type limited struct{ buf *bytes.Buffer }
-
-func (l limited) Write(p []byte) (int, error) {
-	if room := maxTail - l.buf.Len(); room > 0 {
-		l.buf.Write(p[:min(len(p), room)])
-	}
-	return len(p), nil
 }
 
 // writeLog makes the log of a proof of dnf's and the script's.
