@@ -1,10 +1,5 @@
 package browser
 
-import (
-	"os"
-	"path/filepath"
-)
-
 // preview has the plan of the form made, by the keyboard, before anything is saved.
 func (b *tab) preview() {
 	b.t.Helper()
@@ -22,13 +17,5 @@ func (b *tab) preview() {
 	b.eval("fetch('/projects').then(r => r.text()).then(t => !t.includes('/projects/"+b.project+"'))", &nothing)
 	if !nothing {
 		b.t.Error("there is a project after a preview")
-	}
-	if dir := os.Getenv("REQPM_SHOTS"); dir != "" {
-		b.eval("document.querySelectorAll('.plan-target').forEach(d => { d.open = true })", nil)
-		for width, name := range map[int64]string{1440: "new-plan-1440.png", 375: "new-plan-375.png"} {
-			b.size(width, 900)
-			b.shot(filepath.Join(dir, name))
-		}
-		b.size(1440, 900)
 	}
 }

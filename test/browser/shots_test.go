@@ -84,7 +84,7 @@ func TestScreenshots(t *testing.T) {
 // shot takes a picture of the page in its full height.
 func (b *tab) shot(path string) {
 	b.t.Helper()
-	b.eval("window.scrollTo(0, 0)", nil)
+	b.eval("window.scrollTo(0, 0); document.querySelectorAll('.changed').forEach(e => e.classList.remove('changed'))", nil) // it flashes for a moment
 	var height, width int64
 	b.eval("innerWidth", &width)
 	for _, h := range []int64{6000, 900} { // what is far below has its height when it has been near, and keeps it

@@ -141,8 +141,17 @@ func (b *tab) setUp(link string) {
 	b.login()
 }
 
-// create makes the project: its address brings branches and files.
+// create makes the project: its address brings branches and files, and there is a plan before anything is saved.
 func (b *tab) create(address string) {
+	b.t.Helper()
+	b.fillNew(address)
+	b.preview()
+	b.click("button", "Create and run")
+	b.until("the project's page", "location.pathname === '/projects/"+b.project+"'", longest)
+}
+
+// fillNew fills the form of a new project.
+func (b *tab) fillNew(address string) {
 	b.t.Helper()
 	b.click("a", "New project")
 	b.fill("#f-git_url", address)
@@ -162,9 +171,6 @@ func (b *tab) create(address string) {
 			b.click(choice.box, "")
 		}
 	}
-	b.preview()
-	b.click("button", "Create and run")
-	b.until("the project's page", "location.pathname === '/projects/"+b.project+"'", longest)
 }
 
 // watchFailing follows the first run from its first log line to its failures, on pages that are never loaded again.

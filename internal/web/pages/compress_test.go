@@ -1,8 +1,8 @@
 package pages
 
 import (
-	"context"
 	"compress/gzip"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -42,7 +42,7 @@ func TestPagesAreCompressed(t *testing.T) {
 		}
 		return w, string(text)
 	}
-	for _, path := range []string{"/projects", assetPath(allStyles), assetPath(allScripts)} {
+	for _, path := range []string{"/more", assetPath(allStyles), assetPath(allScripts)} {
 		plain, whole := ask(path, "", "")
 		for takes, want := range map[string]string{"gzip, deflate, br": "gzip", "br;q=1, gzip ; q=0.5": "gzip", "gzip;q=0": "", "gzip;q=0.0": "", "identity": ""} {
 			w, text := ask(path, takes, "")

@@ -784,12 +784,12 @@ func projectPage(d projectData) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = packageTable(d.Packages[:min(len(d.Packages), shownPackages)], d.Project.Name, d.MayChange).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = packageTable(d.Packages[:firstOf(len(d.Packages), shownPackages)], d.Project.Name, d.MayChange).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			}
-			if more := len(d.Packages) - shownPackages; more > 0 {
+			if more := len(d.Packages) - firstOf(len(d.Packages), shownPackages); more > 0 {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 63, "<footer><a class=\"row\" href=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

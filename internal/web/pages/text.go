@@ -206,3 +206,11 @@ func builtOf(s store.Step) service.Built {
 	_ = json.Unmarshal(s.Result, &b) // none before its end
 	return b
 }
+
+// firstOf is how many of all a list shows that is to have about so many: a single one that is left is shown, not counted.
+func firstOf(all, most int) int {
+	if all <= most+1 {
+		return all
+	}
+	return most
+}
