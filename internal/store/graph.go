@@ -302,10 +302,12 @@ func (tx *Tx) release(ctx context.Context, ended []int64, succeeded bool) error 
 	}
 	args = append(args, millis(now()))
 	at := fmt.Sprintf("$%d", len(args))
+	// The state is compared so that its index is of no use: PostgreSQL, before it has counted a table that was filled just now, would read all that
+	// waits (40 ms of 50,000 steps) instead of the few that have these ids.
 	freed, err := many(ctx, tx.Queries, "release what waited", scanStep, `UPDATE steps AS s SET waiting = s.waiting - n.count,
 			state = CASE WHEN s.waiting = n.count THEN 'ready' ELSE s.state END, ready = CASE WHEN s.waiting = n.count THEN `+at+` ELSE s.ready END
 		FROM (SELECT step, COUNT(*) AS count FROM edges WHERE needs IN `+set+soft+` GROUP BY step) AS n
-		WHERE s.id = n.step AND s.state = 'waiting' RETURNING `+stepColumns, args...)
+		WHERE s.id = n.step AND s.state || '' = 'waiting' RETURNING `+stepColumns, args...)
 	if err != nil {
 		return err
 	}
