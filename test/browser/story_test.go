@@ -189,7 +189,8 @@ func (b *tab) watchFailing() (run string) {
 	b.until("the run has failed", "document.querySelector('#run-head').dataset.state === 'failed'", longest)
 	var states []string
 	b.eval("window.kept === 1 ? [...states] : []", &states)
-	if b.loaded() != loads || len(states) < 3 {
+	// What the first hand had built is reused by the others, whose run may be over before its page is there.
+	if b.loaded() != loads || b.by == mouse && len(states) < 3 {
 		b.t.Errorf("cells were seen as %v, and %d pages loaded: they are to change on the open page", states, b.loaded()-loads)
 	}
 	b.eval("location.pathname", &run)
