@@ -15,6 +15,7 @@ var planned = map[string]string{
 	"SELECT id FROM steps s WHERE s.state = 'waiting' AND s.lane = 3 ORDER BY s.raised DESC, s.priority DESC, s.id LIMIT 9":                                                  "steps_waiting",
 	"SELECT COUNT(*) FROM steps WHERE state = 'waiting' AND lane >= 0":                                                                                                       "steps_waiting",
 	"SELECT project, target, worker, exclusive FROM steps WHERE state = 'running' AND kind = 'build'":                                                                        "steps_kind",
+	"SELECT id FROM steps WHERE state = 'running' AND worker > 0":                                                                                                            "steps_running",
 	"SELECT id FROM steps WHERE state = 'running' AND worker = 3":                                                                                                            "steps_running",
 	"SELECT EXISTS (SELECT 1 FROM steps WHERE retry_at > 0 AND (retry_at <= 3 OR retry_at > 9))":                                                                             "steps_retry",
 	"SELECT EXISTS (SELECT 1 FROM steps WHERE run = 3 AND state IN ('waiting', 'ready', 'running'))":                                                                         "steps_run",

@@ -106,6 +106,11 @@ func (q Queries) Queue(ctx context.Context, limit int) (all Queue, err error) {
 	return all, err
 }
 
+// RunningSteps are what workers have now, the oldest first, with what names each of them; no checks.
+func (q Queries) RunningSteps(ctx context.Context) ([]Step, error) {
+	return many(ctx, q, "read what runs", scanQueued, "SELECT "+queueColumns+" FROM steps s WHERE s.state = 'running' AND s.worker > 0 AND s."+notCheck+" ORDER BY s.id")
+}
+
 // queued counts what is ready and what waits, in a thirtieth of the time of QueueDepth: in the index of each state.
 func (q Queries) queued(ctx context.Context) (int64, error) {
 	return one(ctx, q, "count the queue", value[int64], "SELECT (SELECT COUNT(*) FROM steps WHERE state = 'ready' AND lane >= 0) + (SELECT COUNT(*) FROM steps WHERE state = 'waiting' AND lane >= 0)")

@@ -153,13 +153,13 @@ func (q *request) workers(d *dashboardData) error {
 	if err != nil {
 		return err
 	}
-	part, err := q.store().Steps(q.ctx(), store.StepFilter{States: []store.StepState{store.Running}, Kinds: []store.Kind{store.Build}}, store.Page{Limit: 500})
+	running, err := q.store().RunningSteps(q.ctx())
 	if err != nil {
 		return err
 	}
 	busy := map[int64]int64{}
-	for _, s := range part.Items {
-		busy[s.Worker]++
+	for _, s := range running {
+		busy[s.Worker] += int64(boolInt(s.Kind == store.Build))
 	}
 	for _, w := range all {
 		if w.State == store.WorkerGone && time.Since(w.Beat) > 24*time.Hour {

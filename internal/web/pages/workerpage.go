@@ -63,7 +63,7 @@ func (q *request) workersData() (workersData, error) {
 	if err != nil {
 		return d, err
 	}
-	part, err := q.store().Steps(q.ctx(), store.StepFilter{States: []store.StepState{store.Running}, Kinds: chain}, store.Page{Limit: 500, Sort: "id"})
+	running, err := q.store().RunningSteps(q.ctx())
 	if err != nil {
 		return d, err
 	}
@@ -79,7 +79,7 @@ func (q *request) workersData() (workersData, error) {
 				row.Worker.Slots = l.Value
 			}
 		}
-		for _, s := range part.Items {
+		for _, s := range running {
 			if s.Worker != w.ID {
 				continue
 			}
