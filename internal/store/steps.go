@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -113,18 +112,27 @@ func (q Queries) RunSteps(ctx context.Context, run int64) ([]Step, error) {
 	return many(ctx, q, fmt.Sprintf("read the steps of run %d", run), scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 AND s."+notCheck+" ORDER BY s.id", run)
 }
 
-// RunProgress are RunSteps with less of those that have not ended: what names them and what their order depends on. Of a long run that has just
-// begun it takes a third of the time.
-func (q Queries) RunProgress(ctx context.Context, run int64) ([]Step, error) {
-	what := fmt.Sprintf("read the steps of run %d", run)
-	open, err := many(ctx, q, what, scanQueued, "SELECT "+queueColumns+" FROM steps s WHERE s.run = $1 AND s.state IN ('waiting', 'ready', 'running') AND s."+notCheck, run)
+// Pending is what of a run has not begun.
+type Pending struct {
+	Ready, Waiting int     // builds
+	Chain          float64 // seconds expected from the start of one of them to the end of all that waits for it, the longest
+	Work           float64 // seconds expected of all of them
+}
+
+// RunProgress are the steps of a run that run or have ended, the oldest first, and in sum those that have not begun: of a large run that has just
+// begun it reads a few instead of all.
+func (q Queries) RunProgress(ctx context.Context, run int64) (begun []Step, p Pending, err error) {
+	what := fmt.Sprintf("read how far run %d is", run)
+	begun, err = many(ctx, q, what, scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 AND s.state NOT IN ('waiting', 'ready') AND s."+notCheck+" ORDER BY s.id", run)
 	if err != nil {
-		return nil, err
+		return nil, p, err
 	}
-	ended, err := many(ctx, q, what, scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 AND s.state NOT IN ('waiting', 'ready', 'running') AND s."+notCheck, run)
-	all := append(open, ended...)
-	slices.SortFunc(all, func(a, b Step) int { return cmp.Compare(a.ID, b.ID) })
-	return all, err
+	p, err = one(ctx, q, what, func(row scanner) (p Pending, err error) {
+		return p, row.Scan(&p.Ready, &p.Waiting, &p.Chain, &p.Work)
+	}, `SELECT COUNT(CASE WHEN s.state = 'ready' AND s.kind = 'build' THEN 1 END), COUNT(CASE WHEN s.state = 'waiting' AND s.kind = 'build' THEN 1 END),
+			COALESCE(MAX(s.priority), 0), COALESCE(SUM(s.expected_seconds), 0)
+		FROM steps s WHERE s.run = $1 AND s.state IN ('waiting', 'ready') AND s.`+notCheck, run)
+	return begun, p, err
 }
 
 // Edge says that Step waits for Needs: for its success, or when Soft, for its end.

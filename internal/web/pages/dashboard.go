@@ -187,11 +187,13 @@ func (q *request) runningNow(d *dashboardData, names *projectNames) error {
 		return err
 	}
 	for _, r := range part.Items {
-		steps, err := q.store().RunProgress(q.ctx(), r.ID)
+		steps, pending, err := q.store().RunProgress(q.ctx(), r.ID)
 		if err != nil {
 			return err
 		}
-		row := runningRun{Run: r, Project: names.of(r.Project), Tally: tallies(steps), Doing: doing(r, steps), Roots: len(failures(steps)), Left: remaining(steps, d.Slots, now(q.ctx()))}
+		row := runningRun{Run: r, Project: names.of(r.Project), Tally: tallies(steps), Doing: doing(r, steps), Roots: len(failures(steps)), Left: remaining(steps, pending, d.Slots, now(q.ctx()))}
+		row.Tally["queued"] += pending.Ready
+		row.Tally["waiting"] += pending.Waiting
 		row.Done, row.All = ended(row.Tally)
 		d.Running = append(d.Running, row)
 	}

@@ -43,8 +43,8 @@ func ended(n map[string]int) (done, all int) {
 
 // remaining is when a run should be done by what earlier builds took: the longest chain that is left, or all that
 // is left over the slots, whichever is more. Zero: not known.
-func remaining(steps []store.Step, slots int64, now time.Time) time.Duration {
-	var chain, work float64
+func remaining(steps []store.Step, pending store.Pending, slots int64, now time.Time) time.Duration {
+	chain, work := pending.Chain, pending.Work
 	for _, s := range steps {
 		if s.State.Ended() {
 			continue
