@@ -128,7 +128,8 @@ func (q Queries) RunProgress(ctx context.Context, run int64) (begun []Step, p Pe
 		return nil, p, err
 	}
 	p, err = one(ctx, q, what, func(row scanner) (p Pending, err error) {
-		return p, row.Scan(&p.Ready, &p.Waiting, &p.Chain, &p.Work)
+		err = row.Scan(&p.Ready, &p.Waiting, &p.Chain, &p.Work)
+		return p, err
 	}, `SELECT COUNT(CASE WHEN s.state = 'ready' AND s.kind = 'build' THEN 1 END), COUNT(CASE WHEN s.state = 'waiting' AND s.kind = 'build' THEN 1 END),
 			COALESCE(MAX(s.priority), 0), COALESCE(SUM(s.expected_seconds), 0)
 		FROM steps s WHERE s.run = $1 AND s.state IN ('waiting', 'ready') AND s.`+notCheck, run)
