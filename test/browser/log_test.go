@@ -190,6 +190,7 @@ func TestLogViewer(t *testing.T) {
 	text += more
 	_, err = io.WriteString(log, more)
 	must(t, errors.Join(err, log.Close()))
+	b.until("the log has ended, and its build has not", "document.querySelector('[data-follow]').hidden && document.querySelector('[data-first]').hidden", 20*time.Second)
 	findings := diagnose.ReadText(text, diagnose.Facts{})
 	if len(findings) == 0 {
 		t.Fatal("nothing is found in the log")

@@ -59,6 +59,7 @@ func commit(t *testing.T, dir, requirements, message string) {
 	}
 }
 
+// loadedWhole is true when a page has all that it asks for at first.
 const loadedWhole = "document.readyState === 'complete'"
 
 // longest is how long a step of the story may take on a machine that does other things too.
@@ -176,7 +177,6 @@ func (b *tab) fillNew(address string) {
 // watchFailing follows the first run from its first log line to its failures, on pages that are never loaded again.
 func (b *tab) watchFailing() (run string) {
 	b.t.Helper()
-	b.until("the page is loaded", loadedWhole, longest)
 	loads := b.loaded()
 	b.until("the project's log grows while somebody looks", "document.querySelectorAll('#log > div[id]').length > 2", longest)
 	if b.loaded() != loads {

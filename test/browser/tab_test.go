@@ -156,8 +156,10 @@ func (b *tab) expect(part string) {
 	b.expected = append(b.expected, part)
 }
 
-// loaded is how many pages were loaded so far.
+// loaded is how many pages were loaded so far. One of which something is seen already is waited for, that it does not count later.
 func (b *tab) loaded() int {
+	b.t.Helper()
+	b.until("the page is loaded", loadedWhole, longest)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.loads
@@ -341,7 +343,7 @@ func (b *tab) fill(selector, text string) {
 // keys types into the page, when it is there, without looking where.
 func (b *tab) keys(text string) {
 	b.t.Helper()
-	b.until("the page is loaded", "document.readyState === 'complete'", 20*time.Second)
+	b.until("the page is loaded", loadedWhole, 20*time.Second)
 	b.run(chromedp.KeyEvent(text))
 }
 

@@ -123,17 +123,17 @@ func (q *request) log(step store.Step, attempt int64) (*openLog, error) {
 	return l, nil
 }
 
-// logOfPath opens the log that an address names.
-func (q *request) logOfPath() (*openLog, error) {
+// logOfPath opens the log that an address names. The step is given also where it has no log.
+func (q *request) logOfPath() (step store.Step, l *openLog, err error) {
 	id, err := q.pathID("build")
 	if err != nil {
-		return nil, err
+		return step, nil, err
 	}
-	step, err := q.store().Step(q.ctx(), id)
-	if err != nil {
-		return nil, err
+	if step, err = q.store().Step(q.ctx(), id); err != nil {
+		return step, nil, err
 	}
-	return q.log(step, q.number("attempt"))
+	l, err = q.log(step, q.number("attempt"))
+	return step, l, err
 }
 
 func (q *request) json(v any) error {
@@ -155,18 +155,19 @@ type logSection struct {
 
 // logFacts is what the viewer knows before it has a line.
 type logFacts struct {
-	Lines    int          `json:"lines"`
-	Bytes    int64        `json:"bytes"`
-	Running  bool         `json:"running"`
-	Sections []logSection `json:"sections"`
-	First    int          `json:"first,omitempty"`  // line of the first error
-	Errors   []int        `json:"errors,omitempty"` // lines of evidence
+	Lines    int             `json:"lines"`
+	Bytes    int64           `json:"bytes"`
+	Running  bool            `json:"running"` // the log, which may end before its build
+	Build    store.StepState `json:"build"`
+	Sections []logSection    `json:"sections"`
+	First    int             `json:"first,omitempty"`  // line of the first error
+	Errors   []int           `json:"errors,omitempty"` // lines of evidence
 }
 
 func (p *Pages) logInfo(q *request) error {
-	l, err := q.logOfPath()
+	step, l, err := q.logOfPath()
 	if errors.Is(err, blob.ErrNotFound) { // it has not begun: no error of who looks
-		return q.json(logFacts{Sections: []logSection{}})
+		return q.json(logFacts{Build: step.State, Sections: []logSection{}})
 	}
 	if err != nil {
 		return err
@@ -187,7 +188,7 @@ var phaseTitles = map[builder.Phase]string{
 
 // facts says what is in the log; times are those of phases, where they are known.
 func (l *openLog) facts(times map[builder.Phase]float64) (logFacts, error) {
-	f := logFacts{Lines: l.Lines(), Bytes: l.Bytes, Running: l.Running, Sections: []logSection{}}
+	f := logFacts{Lines: l.Lines(), Bytes: l.Bytes, Running: l.Running, Build: l.Step.State, Sections: []logSection{}}
 	failed := l.Attempt == l.Step.Attempt && l.Step.State == store.Failed
 	sections := l.Sections()
 	tries := 0
@@ -287,7 +288,7 @@ func (l *openLog) firstError(evidence []int) int {
 }
 
 func (p *Pages) logLines(q *request) error {
-	l, err := q.logOfPath()
+	_, l, err := q.logOfPath()
 	if err != nil {
 		return err
 	}
@@ -330,7 +331,7 @@ func (p *Pages) logSearch(q *request) error {
 
 // logFile sends a log as it is now, also while it grows: as text, or compressed.
 func (p *Pages) logFile(q *request) error {
-	l, err := q.logOfPath()
+	_, l, err := q.logOfPath()
 	if err != nil {
 		return err
 	}

@@ -317,7 +317,8 @@
   document.addEventListener('parts', () => { // the page's stream has told how far the log is
     const grown = document.getElementById('log-state');
     const begun = grown && (+grown.dataset.bytes > 0 || grown.dataset.running === 'true'); // a build that waited had no log before
-    if (facts ? grown && (grown.dataset.bytes !== String(facts.bytes) || (grown.dataset.running === 'true') !== facts.running) : begun) read();
+    // A log ends a moment before its build does, and only the build says what the first error is.
+    if (facts ? grown && (grown.dataset.bytes !== String(facts.bytes) || (grown.dataset.running === 'true') !== facts.running || grown.dataset.build !== facts.build) : begun) read();
   });
   read();
 })();
