@@ -122,11 +122,11 @@ func (b *tab) calm(where string) {
 // live waits until a page is told of what happens.
 func (b *tab) live() {
 	b.t.Helper()
-	b.until("the page is live", "document.querySelector('#live-state').dataset.state === 'live'", 30*time.Second)
+	b.until("the page is live", "document.querySelector('#live-state').dataset.state === 'live'")
 }
 
 // upToDate waits until the open page says what it would say if it were loaded now, but for times that go on.
-func (b *tab) upToDate(limit time.Duration) {
+func (b *tab) upToDate() {
 	b.t.Helper()
 	var differs string
 	b.eval(fmt.Sprintf(`(async () => {
@@ -141,9 +141,9 @@ func (b *tab) upToDate(limit time.Duration) {
 			while (a[i] === b[i]) i++;
 			if (Date.now() > end) return a.slice(Math.max(0, i - 40), i + 80) + ' | loaded now: ' + b.slice(Math.max(0, i - 40), i + 80);
 		}
-	})()`, limit.Milliseconds()), &differs)
+	})()`, (longest/2).Milliseconds()), &differs)
 	if differs != "" {
-		b.t.Errorf("not up to date after %v: %s", limit, differs)
+		b.t.Errorf("not up to date after %v: %s", longest/2, differs)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestSlowConnection(t *testing.T) {
 	t.Logf("the dashboard is live after %v", time.Since(began))
 	b.calm("dashboard")
 	b.click("main a[href=\"/projects/"+project.Name+"\"]", "")
-	b.until("the project", "location.pathname === '/projects/"+project.Name+"' && document.querySelector('#live-state')", 20*time.Second)
+	b.until("the project", "location.pathname === '/projects/"+project.Name+"' && document.querySelector('#live-state')")
 	b.live()
 	b.calm("project")
 	began = time.Now()
@@ -182,17 +182,17 @@ func TestSlowConnection(t *testing.T) {
 	}
 	h.finish(step, store.Failed, "the last word")
 	began = time.Now()
-	b.until("the last of many changes", cellIs(step, "failed")+" && document.querySelector('#causes').innerText.includes('the last word')", 20*time.Second)
+	b.until("the last of many changes", cellIs(step, "failed")+" && document.querySelector('#causes').innerText.includes('the last word')")
 	t.Logf("the last change is seen after %v", time.Since(began))
-	b.upToDate(20 * time.Second)
+	b.upToDate()
 	t.Logf("all is seen after %v", time.Since(began))
 	b.calm("run, after many changes")
 
 	// A button that is pressed twice because nothing seems to happen: done once, said once.
 	b.click("#run-head button", "Retry failed")
 	b.click("#run-head button", "Retry failed")
-	b.until("it is said to be done", "document.querySelector('.toast.is-succeeded')", 20*time.Second)
-	b.until("the failed builds are tried again", "!document.querySelector('#causes .cause')", 20*time.Second)
+	b.until("it is said to be done", "document.querySelector('.toast.is-succeeded')")
+	b.until("the failed builds are tried again", "!document.querySelector('#causes .cause')")
 	var toasts []string
 	b.eval("[...document.querySelectorAll('.toast')].map(e => e.innerText)", &toasts)
 	if len(toasts) != 1 {
@@ -203,7 +203,7 @@ func TestSlowConnection(t *testing.T) {
 	if tried.Attempt != step.Attempt || tried.State != store.Ready {
 		t.Errorf("the build is %s after attempt %d, which is to be tried once more after attempt %d", tried.State, tried.Attempt, step.Attempt)
 	}
-	b.upToDate(20 * time.Second)
+	b.upToDate()
 	if b.loaded() != loads {
 		t.Error("the run's page was loaded again")
 	}
@@ -221,7 +221,7 @@ func TestSlowConnection(t *testing.T) {
 		must(t, err)
 	}
 	began = time.Now()
-	b.until("the log's end", fmt.Sprintf("[...document.querySelectorAll('.ll > span')].some(e => e.textContent.startsWith('line number %d ') && e.getBoundingClientRect().bottom <= document.querySelector('.log').getBoundingClientRect().bottom + 1)", lines), 20*time.Second)
+	b.until("the log's end", fmt.Sprintf("[...document.querySelectorAll('.ll > span')].some(e => e.textContent.startsWith('line number %d ') && e.getBoundingClientRect().bottom <= document.querySelector('.log').getBoundingClientRect().bottom + 1)", lines))
 	t.Logf("the log's end is seen after %v", time.Since(began))
 	var inOrder bool
 	b.eval("(a => a.every((e, i) => !i || +e.dataset.n === +a[i - 1].dataset.n + 1) && a.every(e => e.textContent.startsWith(e.dataset.n + 'line number ' + e.dataset.n + ' ')))([...document.querySelectorAll('.ll')])", &inOrder)
@@ -235,11 +235,11 @@ func TestSlowConnection(t *testing.T) {
 	line.hold()
 	h.finish(step, store.Succeeded, "")
 	b.eval("(now => { Date.now = () => now() + 61000 })(Date.now)", nil)
-	b.until("the page says that it is not connected", "!document.querySelector('#offline').hidden && document.querySelector('#offline').getClientRects().length", 20*time.Second)
-	b.until("it does not pretend to know", "document.querySelector('#build-head').dataset.state === 'running' && document.querySelector('#live-state').dataset.state === 'lost'", time.Second)
+	b.until("the page says that it is not connected", "!document.querySelector('#offline').hidden && document.querySelector('#offline').getClientRects().length")
+	b.until("it does not pretend to know", "document.querySelector('#build-head').dataset.state === 'running' && document.querySelector('#live-state').dataset.state === 'lost'")
 	line.release()
-	b.until("it is connected again", "document.querySelector('#offline').hidden && document.querySelector('#live-state').dataset.state === 'live'", 60*time.Second)
-	b.until("what happened meanwhile", "document.querySelector('#build-head').dataset.state === 'succeeded'", 20*time.Second)
+	b.until("it is connected again", "document.querySelector('#offline').hidden && document.querySelector('#live-state').dataset.state === 'live'")
+	b.until("what happened meanwhile", "document.querySelector('#build-head').dataset.state === 'succeeded'")
 	b.conditions(network.Conditions{DownloadThroughput: -1, UploadThroughput: -1})
-	b.upToDate(20 * time.Second)
+	b.upToDate()
 }

@@ -2,13 +2,11 @@ package pages
 
 import (
 	"compress/gzip"
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"reqpm/internal/auth"
 )
@@ -66,13 +64,20 @@ func TestPagesAreCompressed(t *testing.T) {
 	if w, text := ask(buildPath(b.failedBuild("lxml").ID)+"/log/raw", "gzip", ""); w.Header().Get("Content-Encoding") != "" || !strings.HasPrefix(text, "Building target platforms") {
 		t.Errorf("a raw log: %v %.100s", w.Header(), text)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/projects", nil)
+	server := httptest.NewServer(b.pages)
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/projects", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.Header = http.Header{"Authorization": {"Bearer " + token}, "Accept-Encoding": {"gzip"}, "Accept": {typeStream}}
-	w := httptest.NewRecorder()
-	b.pages.ServeHTTP(w, r)
-	if w.Header().Get("Content-Encoding") != "" || !strings.HasPrefix(w.Body.String(), "id: ") {
-		t.Errorf("a stream: %v %.100s", w.Header(), w.Body)
+	stream, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	begins := make([]byte, 4)
+	if _, err := io.ReadFull(stream.Body, begins); err != nil || stream.Header.Get("Content-Encoding") != "" || string(begins) != "id: " {
+		t.Errorf("a stream: %v %v %q", err, stream.Header, begins)
 	}
 }
