@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -203,7 +204,7 @@ func checkHost(ctx context.Context, raw, host string, u *url.URL, allow Policy) 
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(look, "ip", host)
 	if err != nil {
-		return fmt.Errorf("source %q: %w: %w", withoutUserinfo(raw), ErrNetwork, err)
+		return fmt.Errorf("source %q: %w: %w", withoutUserinfo(raw), ErrNetwork, notFound(host, err))
 	}
 	for _, addr := range addrs {
 		if netguard.Inside(addr) {
@@ -211,6 +212,20 @@ func checkHost(ctx context.Context, raw, host string, u *url.URL, allow Policy) 
 		}
 	}
 	return nil
+}
+
+// notFound says of a lookup what whoever gave the address needs to know. Which resolver was asked is the machine's own affair.
+func notFound(host string, err error) error {
+	var dns *net.DNSError
+	switch {
+	case !errors.As(err, &dns):
+		return err
+	case dns.IsNotFound:
+		return fmt.Errorf("there is no host %s", host)
+	}
+	public := *dns
+	public.Server = ""
+	return &public
 }
 
 var userinfo = regexp.MustCompile(`//[^/@]*@`)

@@ -1,7 +1,10 @@
 package source
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +82,21 @@ func TestNamesOfLoopbackAreRefused(t *testing.T) {
 	var bad *URLError
 	if !errors.As(err, &bad) || !strings.Contains(bad.Reason, "private or local") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Whoever gave an address is told what is wrong with it, and not which resolver this machine asks.
+func TestUnknownHost(t *testing.T) {
+	asked := net.DNSError{Err: "no such host", Name: "git.example.org", Server: "192.0.2.1:53", IsNotFound: true}
+	if got := notFound("git.example.org", &asked).Error(); got != "there is no host git.example.org" {
+		t.Error(got)
+	}
+	asked = net.DNSError{Err: "server misbehaving", Name: "git.example.org", Server: "192.0.2.1:53", IsTemporary: true}
+	if got := notFound("git.example.org", fmt.Errorf("asked: %w", &asked)).Error(); got != "lookup git.example.org: server misbehaving" {
+		t.Error(got)
+	}
+	if got := notFound("git.example.org", context.Canceled); !errors.Is(got, context.Canceled) {
+		t.Error(got)
 	}
 }
 
