@@ -109,7 +109,7 @@ func (s *script) kill(pid int) {
 // gone waits until there is no such process any more, or only what its parent has not asked for yet.
 func (s *script) gone(pid int) {
 	s.t.Helper()
-	for begin := time.Now(); time.Since(begin) < 10*time.Second; {
+	for begin := time.Now(); time.Since(begin) < time.Minute; {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if _, rest, ok := strings.Cut(string(stat), ") "); err != nil || ok && strings.HasPrefix(rest, "Z") {
 			return
