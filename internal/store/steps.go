@@ -120,10 +120,18 @@ type Pending struct {
 }
 
 // RunProgress are the steps of a run that run or have ended, the oldest first, and in sum those that have not begun: of a large run that has just
-// begun it reads a few instead of all.
+// begun it reads a few instead of all. Of each step it gives ID, Run, Kind, Target, Package, State, Priority, Expected, Started, Finished and RootStep,
+// and of a build that succeeded the Result, which says whether somebody had built it before.
 func (q Queries) RunProgress(ctx context.Context, run int64) (begun []Step, p Pending, err error) {
 	what := fmt.Sprintf("read how far run %d is", run)
-	begun, err = many(ctx, q, what, scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 AND s.state NOT IN ('waiting', 'ready') AND s."+notCheck+" ORDER BY s.id", run)
+	begun, err = many(ctx, q, what, func(row scanner) (s Step, err error) {
+		var result string
+		err = row.Scan(&s.ID, &s.Run, &s.Kind, &s.Target, &s.Package, &s.State, &s.Priority, &s.Expected, timeColumn{&s.Started}, timeColumn{&s.Finished}, &s.RootStep, &result)
+		s.Result = json.RawMessage(result)
+		return s, err
+	}, `SELECT s.id, s.run, s.kind, s.target, s.package, s.state, s.priority, s.expected_seconds, s.started, s.finished, s.root_step,
+			CASE WHEN s.state = 'succeeded' AND s.kind = 'build' THEN s.result ELSE '' END
+		FROM steps s WHERE s.run = $1 AND s.state NOT IN ('waiting', 'ready') AND s.`+notCheck+` ORDER BY s.id`, run)
 	if err != nil {
 		return nil, p, err
 	}
@@ -134,6 +142,29 @@ func (q Queries) RunProgress(ctx context.Context, run int64) (begun []Step, p Pe
 			COALESCE(MAX(s.priority), 0), COALESCE(SUM(s.expected_seconds), 0)
 		FROM steps s WHERE s.run = $1 AND s.state IN ('waiting', 'ready') AND s.`+notCheck, run)
 	return begun, p, err
+}
+
+// RunFailures are the steps of a run that failed, the oldest first, and by step how many others it blocks: of a large run it reads a few instead
+// of all.
+func (q Queries) RunFailures(ctx context.Context, run int64) (failed []Step, blocks map[int64]int, err error) {
+	what := fmt.Sprintf("read what failed in run %d", run)
+	failed, err = many(ctx, q, what, scanStep, "SELECT "+stepColumns+" FROM steps s WHERE s.run = $1 AND s.state = 'failed' AND s."+notCheck+" ORDER BY s.id", run)
+	if err != nil || len(failed) == 0 {
+		return failed, nil, err
+	}
+	type blocked struct {
+		root int64
+		n    int
+	}
+	rows, err := many(ctx, q, what, func(row scanner) (b blocked, err error) {
+		err = row.Scan(&b.root, &b.n)
+		return b, err
+	}, "SELECT s.root_step, COUNT(*) FROM steps s WHERE s.run = $1 AND s.state = 'blocked' AND s."+notCheck+" GROUP BY s.root_step", run)
+	blocks = map[int64]int{}
+	for _, b := range rows {
+		blocks[b.root] = b.n
+	}
+	return failed, blocks, err
 }
 
 // Edge says that Step waits for Needs: for its success, or when Soft, for its end.

@@ -20,6 +20,7 @@ const (
 	shownRuns     = 16 // of a project, in its sparkline
 	shownProjects = 12
 	shownFailures = 6
+	newestRuns    = 500 // that a dashboard looks at
 )
 
 func (p *Pages) dashboardPages() {
@@ -114,13 +115,17 @@ func (q *request) dashboard() (dashboardData, error) {
 	if err := q.runningNow(&d, &names); err != nil {
 		return d, err
 	}
-	if err := q.recentlyFailed(&d, &names); err != nil {
+	newest, err := s.Runs(ctx, store.RunFilter{Projects: q.visible()}, store.Page{Limit: newestRuns})
+	if err != nil {
 		return d, err
 	}
-	if err := q.projectRows(&d); err != nil {
+	if err := q.recentlyFailed(&d, &names, newest.Items); err != nil {
 		return d, err
 	}
-	if err := q.lastDay(&d); err != nil {
+	if err := q.projectRows(&d, newest.Items); err != nil {
+		return d, err
+	}
+	if err := q.lastDay(&d, newest.Items); err != nil {
 		return d, err
 	}
 	return d, q.published(&d, &names)
@@ -186,10 +191,23 @@ func (q *request) runningNow(d *dashboardData, names *projectNames) error {
 	if err != nil {
 		return err
 	}
+	var queued []int64
 	for _, r := range part.Items {
-		steps, pending, err := q.store().RunProgress(q.ctx(), r.ID)
-		if err != nil {
-			return err
+		if r.State == store.RunQueued {
+			queued = append(queued, r.ID)
+		}
+	}
+	waiting, err := q.store().StepCounts(q.ctx(), store.Build, queued)
+	if err != nil {
+		return err
+	}
+	for _, r := range part.Items {
+		var steps []store.Step
+		pending := store.Pending{Ready: waiting[r.ID][store.Ready], Waiting: waiting[r.ID][store.Waiting]} // when it begins is not known
+		if r.State != store.RunQueued {
+			if steps, pending, err = q.store().RunProgress(q.ctx(), r.ID); err != nil {
+				return err
+			}
 		}
 		row := runningRun{Run: r, Project: names.of(r.Project), Tally: tallies(steps), Doing: doing(r, steps), Roots: len(failures(steps)), Left: remaining(steps, pending, d.Slots, now(q.ctx()))}
 		row.Tally["queued"] += pending.Ready
@@ -201,13 +219,9 @@ func (q *request) runningNow(d *dashboardData, names *projectNames) error {
 }
 
 // recentlyFailed are the root causes of the newest run of each project, where that failed.
-func (q *request) recentlyFailed(d *dashboardData, names *projectNames) error {
-	part, err := q.store().Runs(q.ctx(), store.RunFilter{Projects: q.visible()}, store.Page{Limit: 100})
-	if err != nil {
-		return err
-	}
+func (q *request) recentlyFailed(d *dashboardData, names *projectNames, newest []store.Run) error {
 	seen := map[int64]bool{}
-	for _, r := range part.Items {
+	for _, r := range newest {
 		if seen[r.Project] || !r.State.Ended() {
 			continue
 		}
@@ -215,11 +229,11 @@ func (q *request) recentlyFailed(d *dashboardData, names *projectNames) error {
 		if r.State != store.RunFailed {
 			continue
 		}
-		steps, err := q.store().RunSteps(q.ctx(), r.ID)
+		failed, blocks, err := q.store().RunFailures(q.ctx(), r.ID)
 		if err != nil {
 			return err
 		}
-		for i, f := range failures(steps) {
+		for i, f := range rootCauses(failed, blocks) {
 			if i == 2 {
 				break // the rest is on the run's page
 			}
@@ -236,11 +250,21 @@ func (q *request) recentlyFailed(d *dashboardData, names *projectNames) error {
 }
 
 // projectRows are the projects that ran last.
-func (q *request) projectRows(d *dashboardData) (err error) {
+func (q *request) projectRows(d *dashboardData, newest []store.Run) (err error) {
 	if d.All, err = q.store().CountProjects(q.ctx(), q.visible()); err != nil {
 		return err
 	}
-	part, err := q.store().Projects(q.ctx(), store.ProjectFilter{IDs: q.visible()}, store.Page{Limit: 200})
+	var ran []int64
+	for _, r := range newest {
+		if len(ran) < shownProjects && !slices.Contains(ran, r.Project) {
+			ran = append(ran, r.Project)
+		}
+	}
+	filter := store.ProjectFilter{IDs: q.visible()}
+	if len(ran) > 0 && int64(len(ran)) >= min(d.All, shownProjects) { // else some have not run for long, or never
+		filter.IDs = ran
+	}
+	part, err := q.store().Projects(q.ctx(), filter, store.Page{Limit: 200})
 	if err != nil {
 		return err
 	}
@@ -278,14 +302,10 @@ func (q *request) rowsOf(projects []store.Project) ([]projectRow, error) {
 	return rows, err
 }
 
-func (q *request) lastDay(d *dashboardData) error {
+func (q *request) lastDay(d *dashboardData, newest []store.Run) error {
 	since := now(q.ctx()).Add(-24 * time.Hour)
-	part, err := q.store().Runs(q.ctx(), store.RunFilter{Projects: q.visible()}, store.Page{Limit: 500})
-	if err != nil {
-		return err
-	}
 	var ids []int64
-	for _, r := range part.Items {
+	for _, r := range newest {
 		if r.Created.Before(since) {
 			break
 		}
@@ -295,7 +315,7 @@ func (q *request) lastDay(d *dashboardData) error {
 		}
 		ids = append(ids, r.ID)
 	}
-	d.Day.More = d.Day.Runs == 500
+	d.Day.More = d.Day.Runs == newestRuns
 	if len(ids) == 0 {
 		return nil
 	}

@@ -21,7 +21,7 @@ import (
 
 const (
 	queueLooked = 300 // steps of each state that the order is computed of
-	queueShown  = 60  // rows, unless all are wanted
+	queueShown  = 20  // rows, unless all are wanted: more than a window has room for, and soon drawn
 	queueWake   = 5 * time.Second
 )
 

@@ -114,11 +114,14 @@ func failures(steps []store.Step) []failure {
 			blocks[s.RootStep]++
 		}
 	}
+	return rootCauses(slices.DeleteFunc(slices.Clone(steps), func(s store.Step) bool { return s.State != store.Failed }), blocks)
+}
+
+// rootCauses is failures, of the steps that failed and how many each blocks.
+func rootCauses(failed []store.Step, blocks map[int64]int) []failure {
 	var all []failure
-	for _, s := range steps {
-		if s.State == store.Failed {
-			all = append(all, failure{Step: s, Blocks: blocks[s.ID]})
-		}
+	for _, s := range failed {
+		all = append(all, failure{Step: s, Blocks: blocks[s.ID]})
 	}
 	slices.SortStableFunc(all, func(a, b failure) int { return b.Blocks - a.Blocks })
 	return all
