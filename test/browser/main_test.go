@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -41,6 +40,7 @@ func TestMain(m *testing.M) {
 	past.close()
 	work.close()
 	full.close()
+	small.Remove()
 	chrome.close()
 	os.Exit(code)
 }
@@ -177,11 +177,14 @@ func (s *server) get(t testing.TB, path string) (*http.Response, string) {
 // past is the server that shows what pagetest has made up. It builds nothing. All tests that change nothing share it.
 var past shared
 
+// small is what it shows.
+var small pagetest.Past
+
 type shared struct {
 	once sync.Once
 	s    *server
 	err  error
-	fill func(ctx context.Context, state string) error // makes a state directory; nil: with what pagetest.Seed makes up
+	fill func(ctx context.Context, state string) error // makes a state directory; nil: with what pagetest.Seed makes
 }
 
 func (p *shared) close() {
@@ -197,7 +200,7 @@ func (p *shared) get(t testing.TB) *server {
 	p.once.Do(func() {
 		fill := p.fill
 		if fill == nil {
-			fill = seed
+			fill = small.Copy
 		}
 		p.s, p.err = newPast(context.Background(), fill)
 	})
@@ -222,12 +225,4 @@ func newPast(ctx context.Context, fill func(ctx context.Context, state string) e
 		return s, err
 	}
 	return s, s.login(link)
-}
-
-func seed(ctx context.Context, state string) error {
-	b, err := pagetest.Open(ctx, state)
-	if err != nil {
-		return err
-	}
-	return errors.Join(pagetest.Seed(ctx, b), b.Close())
 }

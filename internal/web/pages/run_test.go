@@ -1,9 +1,11 @@
 package pages
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,10 +18,22 @@ import (
 	"reqpm/internal/web/runview"
 )
 
+var small pagetest.Past
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	small.Remove()
+	os.Exit(code)
+}
+
 // newPast are pages on the small past of package pagetest.
 func newPast(t *testing.T) (*bed, *pagetest.Bed) {
 	t.Helper()
-	past, err := pagetest.Open(t.Context(), t.TempDir())
+	dir := t.TempDir()
+	if err := small.Copy(context.Background(), dir); err != nil { // it outlives the test
+		t.Fatal(err)
+	}
+	past, err := pagetest.Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,9 +42,6 @@ func newPast(t *testing.T) (*bed, *pagetest.Bed) {
 			t.Error(err)
 		}
 	})
-	if err := pagetest.Seed(t.Context(), past); err != nil {
-		t.Fatal(err)
-	}
 	b := &bed{t: t, store: past.Store}
 	if b.auth, err = auth.New(auth.Config{Store: b.store}); err != nil {
 		t.Fatal(err)
