@@ -76,14 +76,13 @@ func TestKilled(t *testing.T) {
 			t.Errorf("round %d, killed after %s: left behind %v", i, after, left)
 		}
 	}
-	// The kernel lets go of a dying child's lock a moment after /proc shows none of its files.
 	reopen := func() []string {
 		if _, err := base.b.Open(t.Context(), base.info.Target, nil); err != nil {
 			t.Fatal(err)
 		}
 		return leftovers(state)
 	}
-	if left := settled(reopen); len(left) > 0 {
+	if left := conformance.Settled(reopen); len(left) > 0 {
 		t.Errorf("after the next Open: %v", left)
 	}
 	mustBuild(t, base, builder.Job{Name: "victim", Spec: spec, ResultDir: t.TempDir() + "/out"})
@@ -105,19 +104,7 @@ func TestCancelled(t *testing.T) {
 // settle waits until processes and mounts of state are gone (not its directories) and
 // returns those that stay for more than two seconds.
 func settle(state string) []string {
-	return settled(func() []string {
+	return conformance.Settled(func() []string {
 		return slices.DeleteFunc(leftovers(state), func(l string) bool { return strings.HasPrefix(l, "directory") })
 	})
-}
-
-// settled asks what is left until nothing is, and gives what stays for more than two seconds.
-func settled(leftovers func() []string) []string {
-	var left []string
-	for range 100 {
-		if left = leftovers(); len(left) == 0 {
-			return nil
-		}
-		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // nothing signals the end of somebody else's child
-	}
-	return left
 }

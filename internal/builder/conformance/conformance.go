@@ -71,6 +71,19 @@ func Rounds(n int) int {
 	return n
 }
 
+// Settled asks what a killed process left behind until nothing is, and gives what stays for more than two seconds. The kernel ends the
+// children a moment later, and lets go of their locks after /proc has stopped showing their files.
+func Settled(leftovers func() []string) []string {
+	var left []string
+	for range 100 {
+		if left = leftovers(); len(left) == 0 {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // nothing signals the end of somebody else's child
+	}
+	return left
+}
+
 // Cancelled cancels builds of job at random moments within a time, and wants nothing left of any of
 // them, not even a directory.
 func (s Subject) Cancelled(t *testing.T, job builder.Job, rounds int, within time.Duration) {
