@@ -244,16 +244,23 @@ func (q *request) projectData() (projectData, error) {
 	return d, err
 }
 
-// newestSet are the packages of the newest run that has locked them.
+// newestSet are the packages of the newest run that has locked them, among the last few.
 func (q *request) newestSet(d projectData) (rows []packageRow, from int64, err error) {
-	for i, r := range d.Runs {
+	for i, r := range d.Runs[:min(4, len(d.Runs))] {
 		steps := d.Steps
 		if i > 0 {
+			locked, err := q.store().Steps(q.ctx(), store.StepFilter{Run: r.ID, Kinds: []store.Kind{store.Resolve}, States: []store.StepState{store.Succeeded}}, store.Page{Limit: 1})
+			if err != nil {
+				return nil, 0, err
+			}
+			if len(locked.Items) == 0 {
+				continue // all its steps need not be read to see that
+			}
 			if steps, err = q.store().RunSteps(q.ctx(), r.ID); err != nil {
 				return nil, 0, err
 			}
 		}
-		if rows, err = q.packageRows(steps); err != nil || len(rows) > 0 || i == 3 {
+		if rows, err = q.packageRows(steps); err != nil || len(rows) > 0 {
 			return rows, r.Number, err
 		}
 	}
