@@ -85,14 +85,17 @@ func (n *line) release() {
 }
 
 // watchfully has every page from now on note what nobody should see: that it says it is not connected, and what moves by itself
-// (layout-shift, of which 0.1 and less is called good).
+// (cumulative layout shift, by windows of time as it is defined, where 0.1 and less is called good).
 func (b *tab) watchfully() {
 	b.t.Helper()
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 		window.noted = { offline: 0, shift: 0, shifts: [] };
+		let sum = 0, begun = -1e9, before = -1e9; // of a window of five seconds at most, that ends with a second of calm: the worst counts
 		new MutationObserver(() => { const o = document.querySelector('#offline'); if (o && !o.hidden) noted.offline++; }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['hidden'] });
 		new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) {
-			noted.shift += e.value;
+			if (e.startTime - before > 1000 || e.startTime - begun > 5000) { sum = 0; begun = e.startTime; }
+			before = e.startTime; sum += e.value;
+			noted.shift = Math.max(noted.shift, sum);
 			noted.shifts.push(e.value.toFixed(4) + ' at ' + Math.round(e.startTime) + ' ms: ' + e.sources.map(s => (s.node && (s.node.id || s.node.className || s.node.nodeName)) + ' ' + JSON.stringify(s.previousRect) + ' -> ' + JSON.stringify(s.currentRect)).join('; '));
 		} }).observe({ type: 'layout-shift', buffered: true });`})
 }
@@ -108,6 +111,7 @@ func (b *tab) calm(where string) {
 	}
 	b.eval(`(() => { const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
 		return { ...noted, twice: ids.filter((id, i) => ids.indexOf(id) !== i) }; })()`, &is)
+	b.t.Logf("%s: jumped by %.3f", where, is.Shift)
 	if is.Offline > 0 {
 		b.t.Errorf("%s: the page said that it was not connected, which it was", where)
 	}
