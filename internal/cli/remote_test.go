@@ -357,7 +357,7 @@ func (b *remoteBed) hold(name string) (release func()) {
 // until waits for something that other goroutines bring about.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(30 * time.Second)
 	for tick := time.NewTicker(30 * time.Millisecond); ; <-tick.C {
 		if is() {
 			tick.Stop()

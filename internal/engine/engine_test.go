@@ -131,16 +131,13 @@ func build(key string, seconds float64, needs ...string) store.NewStep {
 	return store.NewStep{Key: key, Kind: store.Build, Target: "el9", Package: key + "==1", Expected: seconds, Needs: needs}
 }
 
-// longest is how long anything may take on a machine that does other things too. How soon things happen is measured (docs/benchmarks.md).
-const longest = 2 * time.Minute
-
-// await waits until something holds.
-func (h *house) await(what string, holds func() bool) time.Duration {
+// await waits until something holds, and fails after within.
+func (h *house) await(what string, within time.Duration, holds func() bool) time.Duration {
 	h.t.Helper()
 	begin := time.Now()
 	for !holds() {
-		if time.Since(begin) > longest {
-			h.t.Fatalf("%s: not within %v", what, longest)
+		if time.Since(begin) > within {
+			h.t.Fatalf("%s: not within %v", what, within)
 		}
 		select {
 		case <-h.store.Changed():
@@ -165,9 +162,9 @@ func (h *house) steps(run int64) map[string]store.Step {
 
 func (h *house) state(run int64, key string) store.StepState { return h.steps(run)[key].State }
 
-func (h *house) awaitRun(run int64, want store.RunState) time.Duration {
+func (h *house) awaitRun(run int64, want store.RunState, within time.Duration) time.Duration {
 	h.t.Helper()
-	took := h.await(fmt.Sprintf("run %d ends", run), func() bool {
+	took := h.await(fmt.Sprintf("run %d ends", run), within, func() bool {
 		r, err := h.store.Run(h.t.Context(), run)
 		if err != nil {
 			h.t.Fatal(err)
@@ -210,7 +207,7 @@ func TestRandomGraphs(t *testing.T) {
 				steps = append(steps, s)
 			}
 			run := h.run(project, steps...)
-			h.awaitRun(run, store.RunSucceeded)
+			h.awaitRun(run, store.RunSucceeded, 30*time.Second)
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			place := map[string]int{}
@@ -241,7 +238,7 @@ func TestHandlerAddsSteps(t *testing.T) {
 			return engine.Result{Data: []byte(`{"packages":2}`), Add: []store.NewStep{build("a", 1), build("b", 1, "a")}}, nil
 		}))
 		run := h.run(h.project("p"), store.NewStep{Key: "plan", Kind: store.Plan})
-		h.awaitRun(run, store.RunSucceeded)
+		h.awaitRun(run, store.RunSucceeded, 10*time.Second)
 		steps := h.steps(run)
 		if len(steps) != 3 || string(steps["plan"].Result) != `{"packages":2}` || steps["b"].State != store.Succeeded {
 			h.t.Errorf("%+v", steps)
@@ -264,7 +261,7 @@ func TestFailures(t *testing.T) {
 			return engine.Result{}, nil
 		}))
 		run := h.run(h.project("p"), build("flaky", 1), build("after-flaky", 1, "flaky"), build("broken", 1), build("b1", 1, "broken"), build("b2", 1, "b1", "flaky"), build("dead", 1), build("panics", 1))
-		h.awaitRun(run, store.RunFailed)
+		h.awaitRun(run, store.RunFailed, 20*time.Second)
 		steps := h.steps(run)
 		for key, want := range map[string]string{"flaky": "succeeded 4 ", "after-flaky": "succeeded 1 ", "broken": "failed 1 ", "b1": "blocked 0 broken==1", "b2": "blocked 0 broken==1", "dead": "failed 4 ", "panics": "failed 1 "} {
 			s := steps[key]
@@ -296,7 +293,7 @@ func (h *house) dead(cfg engine.Config, until func() bool) {
 		defer close(done)
 		_ = e.Run(ctx) // cannot say goodbye
 	}()
-	h.await("the worker has work", until)
+	h.await("the worker has work", 10*time.Second, until)
 	if err := own.Close(); err != nil {
 		h.t.Error(err)
 	}
@@ -313,7 +310,7 @@ func TestWorkerDies(t *testing.T) {
 		run := h.run(h.project("p"), build("a", 1), build("b", 1, "a"))
 		h.dead(h.config("dies", hang), func() bool { return h.state(run, "a") == store.Running })
 		h.start(h.config("other", succeed))
-		took := h.awaitRun(run, store.RunSucceeded)
+		took := h.awaitRun(run, store.RunSucceeded, 6*time.Second)
 		if took < 600*time.Millisecond {
 			h.t.Errorf("it was given up after %v, with a lease of 1 s", took)
 		}
@@ -329,7 +326,7 @@ func TestWorkerDies(t *testing.T) {
 		cfg = h.config("same", succeed)
 		cfg.Takeover = true
 		h.start(cfg)
-		h.awaitRun(run, store.RunSucceeded)
+		h.awaitRun(run, store.RunSucceeded, 3*time.Second)
 	})
 }
 
@@ -346,7 +343,7 @@ func TestZombie(t *testing.T) {
 			return engine.Result{Data: fmt.Appendf(nil, `{"attempt":%d}`, s.Attempt)}, nil
 		}))
 		run := h.run(h.project("p"), build("a", 1))
-		h.await("it runs", func() bool { return h.state(run, "a") == store.Running })
+		h.await("it runs", 5*time.Second, func() bool { return h.state(run, "a") == store.Running })
 		first := e.Worker()
 		h.write(func(tx *store.Tx) error {
 			_, err := tx.LoseWorker(h.t.Context(), first.ID, -1, 10)
@@ -355,7 +352,7 @@ func TestZombie(t *testing.T) {
 		if err := <-lost; !errors.Is(err, engine.ErrLostLease) {
 			h.t.Errorf("the handler was told: %v", err)
 		}
-		h.awaitRun(run, store.RunSucceeded)
+		h.awaitRun(run, store.RunSucceeded, 5*time.Second)
 		close(release)
 		if s := h.steps(run)["a"]; string(s.Result) != `{"attempt":2}` {
 			h.t.Errorf("result %s of attempt %d", s.Result, s.Attempt)
@@ -382,18 +379,18 @@ func TestCancel(t *testing.T) {
 		_, stop := h.start(cfg)
 		project := h.project("p")
 		run := h.run(project, build("deaf", 9), build("hears", 8), build("waits", 7), build("later", 1, "hears"))
-		h.await("both run", func() bool {
+		h.await("both run", 5*time.Second, func() bool {
 			return h.state(run, "deaf") == store.Running && h.state(run, "hears") == store.Running
 		})
 		h.write(func(tx *store.Tx) error { return tx.CancelRun(h.t.Context(), run, "cancelled by me") })
 		if steps := h.steps(run); steps["waits"].State != store.Cancelled || steps["later"].State != store.Cancelled {
 			h.t.Errorf("%s %s", steps["waits"].State, steps["later"].State)
 		}
-		h.awaitRun(run, store.RunCancelled)
+		h.awaitRun(run, store.RunCancelled, 3*time.Second)
 		single := h.run(project, build("x", 1), build("y", 1, "x"))
-		h.await("it runs", func() bool { return h.state(single, "x") == store.Running })
+		h.await("it runs", 5*time.Second, func() bool { return h.state(single, "x") == store.Running })
 		h.write(func(tx *store.Tx) error { return tx.CancelStep(h.t.Context(), h.steps(single)["x"].ID, "by me") })
-		h.awaitRun(single, store.RunCancelled)
+		h.awaitRun(single, store.RunCancelled, 3*time.Second)
 		if y := h.steps(single)["y"]; y.State != store.Blocked || y.Root != "x==1" {
 			h.t.Errorf("what needs a cancelled step: %s by %s", y.State, y.Root)
 		}
@@ -407,7 +404,7 @@ func TestStopAndDrain(t *testing.T) {
 		_, stop := h.start(h.config("stops", hang))
 		project := h.project("p")
 		run := h.run(project, build("a", 1))
-		h.await("it runs", func() bool { return h.state(run, "a") == store.Running })
+		h.await("it runs", 5*time.Second, func() bool { return h.state(run, "a") == store.Running })
 		stop()
 		if s := h.steps(run)["a"]; s.State != store.Ready || s.Losses != 0 || s.InfraFailures != 0 {
 			h.t.Errorf("%s, %d losses", s.State, s.Losses)
@@ -424,7 +421,7 @@ func TestStopAndDrain(t *testing.T) {
 		}
 		ended := make(chan error)
 		go func() { ended <- e.Run(h.t.Context()) }()
-		h.await("it runs again", func() bool { return h.state(run, "a") == store.Running })
+		h.await("it runs again", 5*time.Second, func() bool { return h.state(run, "a") == store.Running })
 		e.Drain()
 		second := h.run(project, build("b", 1))
 		close(release)
@@ -450,8 +447,8 @@ func TestEvents(t *testing.T) {
 		project := h.project("p")
 		other := h.run(h.project("other"), build("x", 1))
 		run := h.run(project, build("a", 1), build("b", 1, "a"))
-		h.awaitRun(run, store.RunSucceeded)
-		h.awaitRun(other, store.RunSucceeded)
+		h.awaitRun(run, store.RunSucceeded, 10*time.Second)
+		h.awaitRun(other, store.RunSucceeded, 10*time.Second)
 		var all []store.Event
 		for event, err := range listener.Events(h.t.Context(), 0, store.EventFilter{Project: project}) {
 			if err != nil {
@@ -504,7 +501,7 @@ func TestEvents(t *testing.T) {
 			if event.Kind != "log" {
 				h.t.Errorf("%+v", event)
 			}
-		case <-time.After(longest):
+		case <-time.After(5 * time.Second):
 			h.t.Error("an event that happens while one listens is not seen")
 		}
 	})

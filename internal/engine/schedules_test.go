@@ -96,12 +96,12 @@ func TestSchedules(t *testing.T) {
 		}}}}
 		h.start(cfg)
 		h.start(cfg)
-		h.await("it is known", func() bool { return h.schedule("sync").Name == "sync" })
+		h.await("it is known", 5*time.Second, func() bool { return h.schedule("sync").Name == "sync" })
 		if s := h.schedule("sync"); !s.Next.Equal(c.now().Add(6 * time.Hour)) {
 			h.t.Errorf("%+v", s)
 		}
 		c.set(c.now().Add(6 * time.Hour))
-		h.await("it has run", func() bool { return !h.schedule("sync").LastFinished.IsZero() })
+		h.await("it has run", 5*time.Second, func() bool { return !h.schedule("sync").LastFinished.IsZero() })
 		if s := h.schedule("sync"); s.LastResult != "3 projects" || !s.LastOK || !s.Next.Equal(c.now().Add(6*time.Hour)) || !s.LastStarted.Equal(c.now()) {
 			h.t.Errorf("%+v", s)
 		}
@@ -114,7 +114,7 @@ func TestSchedules(t *testing.T) {
 		}); err != nil {
 			h.t.Fatal(err)
 		}
-		h.await("it has run as asked", func() bool { return h.schedule("sync").Starts == 2 && h.schedule("sync").RunningUntil.IsZero() })
+		h.await("it has run as asked", 5*time.Second, func() bool { return h.schedule("sync").Starts == 2 && h.schedule("sync").RunningUntil.IsZero() })
 		if s := h.schedule("sync"); s.LastOK || s.LastResult != "1 project before that" || s.LastError != "no network" || !s.Next.Equal(time.Date(2026, 3, 2, 2, 0, 0, 0, time.UTC)) {
 			h.t.Errorf("%+v", s)
 		}
@@ -154,10 +154,10 @@ func TestClockGoesBack(t *testing.T) {
 		}
 		h.start(engine.Config{Store: h.store, Poll: 5 * time.Millisecond, Now: c.now,
 			Schedules: []engine.Schedule{{Name: "often", Every: "6h", Do: count(&often)}, {Name: "daily", Every: "12:30", Do: count(&daily)}}})
-		h.await("they are known", func() bool { return h.schedule("often").Name != "" && h.schedule("daily").Name != "" })
+		h.await("they are known", 5*time.Second, func() bool { return h.schedule("often").Name != "" && h.schedule("daily").Name != "" })
 		runs := func(what string, wantOften, wantDaily int64) {
 			h.t.Helper()
-			h.await(what, func() bool {
+			h.await(what, 5*time.Second, func() bool {
 				return often.Load() == wantOften && daily.Load() == wantDaily && h.schedule("often").RunningUntil.IsZero() && h.schedule("daily").RunningUntil.IsZero()
 			})
 		}
@@ -170,7 +170,7 @@ func TestClockGoesBack(t *testing.T) {
 		c.set(noon.Add(5*time.Hour + time.Minute)) // 6 hours after the clock went back
 		runs("after a whole interval", 2, 1)
 		c.set(noon.AddDate(-1, 0, 0)) // a year back
-		h.await("what is due is soon again", func() bool {
+		h.await("what is due is soon again", 5*time.Second, func() bool {
 			return h.schedule("often").Next.Equal(c.now().Add(6*time.Hour)) && h.schedule("daily").Next.Equal(c.now().Add(30*time.Minute))
 		})
 		c.set(c.now().Add(6 * time.Hour))
@@ -206,20 +206,20 @@ func TestScheduleOfTheDead(t *testing.T) {
 				ended.Add(1)
 				return "", context.Cause(ctx)
 			}}}})
-		h.await("another takes it", func() bool { return runs.Load() == 1 })
+		h.await("another takes it", 5*time.Second, func() bool { return runs.Load() == 1 })
 		if err := h.store.Write(ctx, func(tx *store.Tx) error { return tx.FinishSchedule(ctx, dead, c.now()) }); !errors.Is(err, store.ErrNotFound) {
 			h.t.Errorf("the dead has spoken: %v", err)
 		}
 		c.set(c.now().Add(-24 * time.Hour)) // while it runs
 		h.never("started twice", func() bool { return runs.Load() > 1 })
 		close(work)
-		h.await("its end", func() bool { return h.schedule("sync").LastOK })
+		h.await("its end", 5*time.Second, func() bool { return h.schedule("sync").LastOK })
 		c.set(c.now().Add(7 * 24 * time.Hour))
-		h.await("the next", func() bool { return runs.Load() == 2 })
+		h.await("the next", 5*time.Second, func() bool { return runs.Load() == 2 })
 		if err := h.store.Write(ctx, func(tx *store.Tx) error { return tx.LoseSchedule(ctx, h.schedule("sync"), c.now()) }); err != nil {
 			h.t.Fatal(err)
 		}
-		h.await("who was given up hears of it", func() bool { return ended.Load() >= 1 })
+		h.await("who was given up hears of it", 5*time.Second, func() bool { return ended.Load() >= 1 })
 	})
 }
 
@@ -245,6 +245,6 @@ func TestInterruptedSchedule(t *testing.T) {
 		var again atomic.Bool
 		cfg.Schedules[0].Do = func(context.Context) (string, error) { again.Store(true); return "", nil }
 		h.start(cfg)
-		h.await("it is run again", again.Load)
+		h.await("it is run again", 5*time.Second, again.Load)
 	})
 }

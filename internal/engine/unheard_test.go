@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"reqpm/internal/store"
 	"reqpm/internal/store/storetest"
@@ -99,14 +100,14 @@ func TestUnheardClaim(t *testing.T) {
 	_, stop := h.start(h.config("w", succeed))
 	defer stop()
 	direct := storetest.Open(t, database)
-	h.await("the worker is there", func() bool {
+	h.await("the worker is there", 5*time.Second, func() bool {
 		living, err := direct.LivingWorkers(t.Context())
 		return err == nil && len(living) == 1
 	})
 	h.store = direct
 	p.lose.Store(true)
 	run := h.run(h.project("p"), build("a", 1))
-	h.awaitRun(run, store.RunSucceeded)
+	h.awaitRun(run, store.RunSucceeded, 10*time.Second)
 	if p.lost.Load() == 0 {
 		t.Error("no answer was lost")
 	}

@@ -258,7 +258,7 @@ func TestProxy(t *testing.T) {
 		if got != "http://index.example.org/simple/foo/ Basic bWU6czNjcjN0" {
 			t.Errorf("the proxy was asked %q", got)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(10 * time.Second):
 		t.Error("the proxy was not asked")
 	}
 }

@@ -97,7 +97,7 @@ func TestDearQuestionsAreAskedBesideEachOther(t *testing.T) {
 			return ctx.Err()
 		}
 	}}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if _, err := Solve(ctx, w, request(t, "app")); err != nil {
 		t.Fatal(err)

@@ -254,7 +254,7 @@ func TestCancelEndsGitAndItsChildren(t *testing.T) {
 		t.Errorf("got %v after %v", err, time.Since(start))
 	}
 	// git-remote-http has the URL in its command line. A killed process may take a moment to go.
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(5 * time.Second); ; {
 		left := processesWith(srv.URL)
 		if left == "" {
 			break

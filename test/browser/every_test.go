@@ -50,7 +50,7 @@ func (b *tab) visitSite(s site) {
 		b.expect("status of 404 (Not Found) " + b.url + s.path)
 	}
 	b.visit(s.path)
-	b.until("there is a page", "document.querySelector('main')")
+	b.until("there is a page", "document.querySelector('main')", 10*time.Second)
 }
 
 // tooSmall are things to press that are smaller than 24 pixels (WCAG 2.2, 2.5.8), but for links within a text, and but for checkboxes,

@@ -115,7 +115,7 @@ func BenchmarkFirstPaint(b *testing.B) {
 					look();
 				})`, &at)
 				paints, answers = append(paints, at.Paint), append(answers, at.Answer)
-				t.until("the page is whole", loadedWhole+" && (s => !s || !document.querySelector('main[data-live]') || s.dataset.state === 'live')(document.querySelector('#live-state'))")
+				t.until("the page is whole", loadedWhole+" && (s => !s || !document.querySelector('main[data-live]') || s.dataset.state === 'live')(document.querySelector('#live-state'))", longest)
 			}
 			paints.report(b, "paint-ms")
 			answers.report(b, "answer-ms")
@@ -156,7 +156,7 @@ func BenchmarkGraphScroll(b *testing.B) {
 	}
 	graph := func(t *tab) {
 		t.visit(runPath(filled.Graph.ID))
-		t.until("the graph", "document.querySelectorAll('#graph .nd').length === 600")
+		t.until("the graph", "document.querySelectorAll('#graph .nd').length === 600", 20*time.Second)
 		t.eval("document.querySelector('#graph').scrollIntoView({ block: 'center' })", nil)
 		t.eval("new Promise(done => setTimeout(done, 1000))", nil)
 	}
@@ -224,7 +224,7 @@ func BenchmarkLongLog(b *testing.B) {
 	middle := logLines / 2
 	for range max(b.N, 5) {
 		t.visit(buildPath(filled.Failed))
-		t.until("the first error", "document.querySelector('.ll.first')")
+		t.until("the first error", "document.querySelector('.ll.first')", 30*time.Second)
 		var ms float64
 		t.eval(`new Promise(done => { const look = () => { const e = document.querySelector('.ll.first'); e && e.getClientRects().length ? done(performance.now()) : requestAnimationFrame(look) }; look() })`, &ms)
 		opened = append(opened, ms)
@@ -267,8 +267,8 @@ func BenchmarkChange(b *testing.B) {
 				if i == 0 {
 					t.visit(path)
 				}
-				t.until("the page is live", "document.querySelector('#live-state').dataset.state === 'live'")
-				t.until("it runs", c.is(step, "running"))
+				t.until("the page is live", "document.querySelector('#live-state').dataset.state === 'live'", 20*time.Second)
+				t.until("it runs", c.is(step, "running"), 20*time.Second)
 				t.eval("new Promise(done => setTimeout(done, "+fmt.Sprint(400+i*37%300)+"))", nil)
 				t.eval("void (window.changed_ = new Promise(done => { const look = () => "+c.is(step, "failed")+" ? requestAnimationFrame(() => done(performance.timeOrigin + performance.now())) : requestAnimationFrame(look); look() }))", nil)
 				h.finish(step, store.Failed, fmt.Sprintf("change %d", i))

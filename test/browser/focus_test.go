@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"testing"
+	"time"
 
 	"reqpm/internal/store"
 )
@@ -24,8 +25,8 @@ func TestFocusStays(t *testing.T) {
 	b := open(t, s)
 	b.by = keyboard
 	b.visit(runPath(first.Run))
-	b.until("the page is live", "document.querySelector('#live-state').dataset.state === 'live'")
-	b.until("two causes", "document.querySelectorAll('.cause').length === 2")
+	b.until("the page is live", "document.querySelector('#live-state').dataset.state === 'live'", 20*time.Second)
+	b.until("two causes", "document.querySelectorAll('.cause').length === 2", 20*time.Second)
 	b.eval("window.above = document.querySelector('.cause').innerText", nil)
 	above, below := first, second
 	var is bool
@@ -34,7 +35,7 @@ func TestFocusStays(t *testing.T) {
 	}
 	b.keys("f")
 	b.keys("f")
-	b.until("the second failure has the focus", "document.activeElement === document.querySelectorAll('.cause [data-failure]')[1]")
+	b.until("the second failure has the focus", "document.activeElement === document.querySelectorAll('.cause [data-failure]')[1]", 5*time.Second)
 	b.eval("window.mine = document.activeElement, window.text = mine.innerText", nil)
 	retry := func(step store.Step) {
 		t.Helper()
@@ -44,17 +45,17 @@ func TestFocusStays(t *testing.T) {
 		})
 	}
 	retry(above)
-	b.until("the first is gone", "document.querySelectorAll('.cause').length === 1")
+	b.until("the first is gone", "document.querySelectorAll('.cause').length === 1", 20*time.Second)
 	if b.eval("document.activeElement === mine && mine.innerText === text", &is); !is {
 		t.Errorf("the focus went from the failure that is left to %s", b.focus())
 	}
 	retry(below)
-	b.until("the second is gone too", "!document.querySelector('.cause')")
+	b.until("the second is gone too", "!document.querySelector('.cause')", 20*time.Second)
 	if b.eval("document.querySelector('#causes').contains(document.activeElement)", &is); !is {
 		t.Errorf("the focus went from a failure that is built again to %s", b.focus())
 	}
 	h.finish(h.claim(), store.Failed, "again")
-	b.until("a cause again", "document.querySelector('.cause')")
+	b.until("a cause again", "document.querySelector('.cause')", 20*time.Second)
 	if b.eval("document.activeElement !== document.body", &is); !is {
 		t.Error("a further change took the focus out of the page")
 	}

@@ -37,7 +37,7 @@ func TestHostileTexts(t *testing.T) {
 	began := time.Now()
 	for _, at := range pages {
 		b.visit(at)
-		b.until("the page", "document.querySelector('main') && "+loadedWhole)
+		b.until("the page", "document.querySelector('main') && "+loadedWhole, 20*time.Second)
 		for _, problem := range append(b.tooWide(), b.injected()...) {
 			t.Errorf("%s: %s", at, problem)
 		}
@@ -49,8 +49,8 @@ func TestHostileTexts(t *testing.T) {
 		t.Errorf("a name that lies is shown as %q", title)
 	}
 	b.visit(buildPath(hostileBuild(t, s)))
-	b.until("the log, with what a terminal would obey in words", "document.querySelector('.log').innerText.includes('a⟨U+200B⟩d⟨U+2060⟩m⟨U+00AD⟩i⟨U+E0041⟩n')")
-	b.until("tags as text", "document.querySelector('.log').innerText.includes("+quoted("</script><script>")+")")
+	b.until("the log, with what a terminal would obey in words", "document.querySelector('.log').innerText.includes('a⟨U+200B⟩d⟨U+2060⟩m⟨U+00AD⟩i⟨U+E0041⟩n')", 20*time.Second)
+	b.until("tags as text", "document.querySelector('.log').innerText.includes("+quoted("</script><script>")+")", 5*time.Second)
 	for _, problem := range append(b.tooWide(), b.injected()...) {
 		t.Errorf("the log: %s", problem)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
@@ -149,33 +150,33 @@ func TestFollow(t *testing.T) {
 		return fmt.Sprintf("[...document.querySelectorAll('.ll > span')].some(e => e.textContent === 'line number %d of the build' && e.getBoundingClientRect().bottom <= document.querySelector('.log').getBoundingClientRect().bottom + 1)", n)
 	}
 	add(3)
-	b.until("the log's first lines", shown(3))
+	b.until("the log's first lines", shown(3), 20*time.Second)
 	for range 5 {
 		add(100)
-		b.until("its end", shown(n))
+		b.until("its end", shown(n), 20*time.Second)
 	}
 	var at struct{ X, Y, Top float64 }
 	b.eval("(() => { const e = document.querySelector('.log'); e.scrollIntoView({ block: 'center' }); const r = e.getBoundingClientRect(); return { x: r.x + 200, y: r.y + 100 } })()", &at)
 	call(b, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: input.DispatchMouseEventTypeMouseWheel, X: at.X, Y: at.Y, DeltaY: -1500, DeltaX: 0.01})
-	b.until("following has let go", "document.querySelector('[data-follow]').ariaPressed === 'false' || document.querySelector('.logbar [data-follow]').getAttribute('aria-pressed') === 'false'")
+	b.until("following has let go", "document.querySelector('[data-follow]').ariaPressed === 'false' || document.querySelector('.logbar [data-follow]').getAttribute('aria-pressed') === 'false'", 10*time.Second)
 	b.eval("new Promise(done => { let was = -1; const f = () => { const y = document.querySelector('.log').scrollTop; if (y === was) done({ top: y }); else { was = y; setTimeout(f, 200) } }; f() })", &at)
 	add(200)
-	b.until("the page knows of more", fmt.Sprintf("document.querySelector('[data-size]').textContent.startsWith('%d ')", n))
+	b.until("the page knows of more", fmt.Sprintf("document.querySelector('[data-size]').textContent.startsWith('%d ')", n), 20*time.Second)
 	var top float64
 	b.eval("document.querySelector('.log').scrollTop", &top)
 	if top != at.Top {
 		t.Errorf("the log moved from %v to %v under a reader", at.Top, top)
 	}
 	b.click(".logbar [data-follow]", "Follow")
-	b.until("the end again", shown(n))
+	b.until("the end again", shown(n), 20*time.Second)
 	add(50)
-	b.until("and what comes", shown(n))
+	b.until("and what comes", shown(n), 20*time.Second)
 	if b.loaded() != loads {
 		t.Error("the page was loaded again")
 	}
 	must(t, log.Close())
 	h.finish(step, store.Succeeded, "")
-	b.until("the build's end", "document.querySelector('#build-head').dataset.state === 'succeeded'")
+	b.until("the build's end", "document.querySelector('#build-head').dataset.state === 'succeeded'", 20*time.Second)
 }
 
 // TestBrokenConnection kills the server while a page is open: the page says so, comes back by itself, and shows what
@@ -190,19 +191,19 @@ func TestBrokenConnection(t *testing.T) {
 	b.live()
 	loads := b.loaded()
 	h.finish(step, store.Failed, "the first of two")
-	b.until("a change", cellIs(step, "failed"))
+	b.until("a change", cellIs(step, "failed"), 20*time.Second)
 	second := h.again(step)
-	b.until("it is built again", cellIs(second, "running"))
+	b.until("it is built again", cellIs(second, "running"), 20*time.Second)
 	s.stop(syscall.SIGKILL)
-	b.until("the page says that it is not connected", "!document.querySelector('#offline').hidden && document.querySelector('#offline').getClientRects().length")
+	b.until("the page says that it is not connected", "!document.querySelector('#offline').hidden && document.querySelector('#offline').getClientRects().length", 30*time.Second)
 	b.size(375, 812)
-	b.until("on a phone too", "document.querySelector('#offline').getClientRects().length")
+	b.until("on a phone too", "document.querySelector('#offline').getClientRects().length", 5*time.Second)
 	b.size(1440, 900)
 	h.finish(second, store.Failed, "while nobody was told")
 	_, err := s.start()
 	must(t, err)
-	b.until("it is connected again", "document.querySelector('#offline').hidden && document.querySelector('#live-state').dataset.state === 'live'")
-	b.until("what happened meanwhile", cellIs(second, "failed"))
+	b.until("it is connected again", "document.querySelector('#offline').hidden && document.querySelector('#live-state').dataset.state === 'live'", 60*time.Second)
+	b.until("what happened meanwhile", cellIs(second, "failed"), 20*time.Second)
 	if b.loaded() != loads {
 		t.Error("the page was loaded again")
 	}

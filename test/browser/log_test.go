@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
@@ -31,7 +32,7 @@ const viewed = `
 func (b *tab) openLog(path string) {
 	b.t.Helper()
 	b.visit(path)
-	b.until("the log", "document.querySelector('[data-log]').dataset.ready && document.querySelector('.ll, .fold')")
+	b.until("the log", "document.querySelector('[data-log]').dataset.ready && document.querySelector('.ll, .fold')", 20*time.Second)
 	b.eval(viewed, nil)
 }
 
@@ -75,69 +76,69 @@ func TestLogViewer(t *testing.T) {
 	b.openLog(buildPath(step.ID))
 
 	// Of what runs only the last phase is open.
-	b.until("the end, which is followed", fmt.Sprintf("shown(lineAt(%d))", len(lines)-1))
+	b.until("the end, which is followed", fmt.Sprintf("shown(lineAt(%d))", len(lines)-1), 10*time.Second)
 	b.click(".logbar [data-follow]", "Follow") // let go
 	b.eval("log.scrollTop = 0", nil)
-	b.until("the phases, the last of them open", "folds() === 'false false false true'")
+	b.until("the phases, the last of them open", "folds() === 'false false false true'", 10*time.Second)
 	b.eval("log.scrollLeft = 600", nil) // however wide the lines are
 	head := func(n int) string { return fmt.Sprintf("log.querySelectorAll('.fold')[%d]", n) }
 	b.press(head(1))
-	b.until("%prep is open, and has kept the focus", "folds().startsWith('false true false') && shown(lineAt(2)) && document.activeElement === "+head(1))
+	b.until("%prep is open, and has kept the focus", "folds().startsWith('false true false') && shown(lineAt(2)) && document.activeElement === "+head(1), 5*time.Second)
 	b.keys(enter)
-	b.until("%prep is folded", "folds() === 'false false false true' && !lineAt(2)")
+	b.until("%prep is folded", "folds() === 'false false false true' && !lineAt(2)", 5*time.Second)
 	b.keys(enter)
 	b.keys("z")
-	b.until("all are open", "folds().startsWith('true true') && shown(lineAt(2))")
+	b.until("all are open", "folds().startsWith('true true') && shown(lineAt(2))", 5*time.Second)
 	var height struct{ Pane, Line float64 }
 	b.eval("({ pane: document.querySelector('.logpane').offsetHeight, line: lineAt(2).offsetHeight })", &height)
 	if want := float64(len(lines)-1) * height.Line; height.Pane < want {
 		t.Errorf("all phases are open, and %v px high: %d lines are %v", height.Pane, len(lines)-1, want)
 	}
 	b.keys("z")
-	b.until("all are folded", "folds() === 'false false false false' && !document.querySelector('.ll')")
+	b.until("all are folded", "folds() === 'false false false false' && !document.querySelector('.ll')", 5*time.Second)
 	b.press(head(2))
 	b.openLog(buildPath(step.ID))
-	b.until("the end, which is followed", fmt.Sprintf("shown(lineAt(%d))", len(lines)-1))
+	b.until("the end, which is followed", fmt.Sprintf("shown(lineAt(%d))", len(lines)-1), 10*time.Second)
 	b.click(".logbar [data-follow]", "Follow")
 	b.eval("log.scrollTop = 0", nil)
-	b.until("what was opened is open", "folds() === 'false false true'") // the last is far below
+	b.until("what was opened is open", "folds() === 'false false true'", 5*time.Second) // the last is far below
 	b.keys("z")
 	b.keys("z")
-	b.until("all are folded again", "folds() === 'false false false false'")
+	b.until("all are folded again", "folds() === 'false false false false'", 5*time.Second)
 
 	// Lines of an address, of a phase that is folded.
 	b.openLog(buildPath(step.ID) + "#L10-L20")
-	b.until("the lines of the address are seen and marked", "shown(lineAt(10)) && [...log.querySelectorAll('.range')].map(e => e.dataset.n).join() === '10,11,12,13,14,15,16,17,18,19,20'")
+	b.until("the lines of the address are seen and marked", "shown(lineAt(10)) && [...log.querySelectorAll('.range')].map(e => e.dataset.n).join() === '10,11,12,13,14,15,16,17,18,19,20'", 10*time.Second)
 	b.click(".ll[data-n='12'] > a", "12")
-	b.until("the address is of one line", "location.hash === '#L12' && log.querySelectorAll('.range').length === 1")
+	b.until("the address is of one line", "location.hash === '#L12' && log.querySelectorAll('.range').length === 1", 5*time.Second)
 	b.eval("lineAt(15).querySelector('a').dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey: true }))", nil)
-	b.until("the address is of four lines", "location.hash === '#L12-L15' && log.querySelectorAll('.range').length === 4")
+	b.until("the address is of four lines", "location.hash === '#L12-L15' && log.querySelectorAll('.range').length === 4", 5*time.Second)
 
 	// A wide line: seen by scrolling, or wrapped, which the next page remembers.
 	wide := "lineAt(43)"
-	b.until("a line that is wider than the window", wide+" && log.scrollWidth > log.clientWidth + 1000 && "+wide+".offsetHeight < 30")
+	b.until("a line that is wider than the window", wide+" && log.scrollWidth > log.clientWidth + 1000 && "+wide+".offsetHeight < 30", 5*time.Second)
 	b.keys("w")
-	b.until("it is wrapped", wide+" && log.scrollWidth <= log.clientWidth + 1 && "+wide+".offsetHeight > 60")
+	b.until("it is wrapped", wide+" && log.scrollWidth <= log.clientWidth + 1 && "+wide+".offsetHeight > 60", 5*time.Second)
 	b.openLog(buildPath(step.ID) + "#L40")
-	b.until("it is wrapped on the next page", "document.querySelector('[data-wrap]').getAttribute('aria-pressed') === 'true' && "+wide+"?.offsetHeight > 60")
+	b.until("it is wrapped on the next page", "document.querySelector('[data-wrap]').getAttribute('aria-pressed') === 'true' && "+wide+"?.offsetHeight > 60", 10*time.Second)
 	b.keys("w")
-	b.until("it is wide again", wide+"?.offsetHeight < 30")
+	b.until("it is wide again", wide+"?.offsetHeight < 30", 5*time.Second)
 
 	// What is searched for is found in every phase, also in those that are folded.
 	b.keys("/")
-	b.until("the field has the focus", "document.activeElement.matches('.find input')")
+	b.until("the field has the focus", "document.activeElement.matches('.find input')", 5*time.Second)
 	b.fill(".find input", "needle")
 	at := func(place string) {
 		t.Helper()
-		b.until("hit "+place, "document.querySelector('[data-hits]').textContent === "+quoted(place)+" && shown(log.querySelector('mark.now')) && log.querySelector('mark.now').textContent === 'Needle'")
+		b.until("hit "+place, "document.querySelector('[data-hits]').textContent === "+quoted(place)+" && shown(log.querySelector('mark.now')) && log.querySelector('mark.now').textContent === 'Needle'", 10*time.Second)
 	}
 	found := func(phase string) {
 		t.Helper()
-		b.until("it is the one of %"+phase, "log.querySelector('mark.now').closest('.ll').innerText.includes('in %"+phase+"')")
+		b.until("it is the one of %"+phase, "log.querySelector('mark.now').closest('.ll').innerText.includes('in %"+phase+"')", 5*time.Second)
 	}
-	b.until("the hits", "document.querySelector('[data-hits]').textContent.endsWith(' of 3')")
+	b.until("the hits", "document.querySelector('[data-hits]').textContent.endsWith(' of 3')", 10*time.Second)
 	b.run(chromedp.KeyEvent(escape)) // leaves the field
-	b.until("the log has the focus", "document.activeElement === log")
+	b.until("the log has the focus", "document.activeElement === log", 5*time.Second)
 	for range 4 {
 		var now string
 		b.eval("document.querySelector('[data-hits]').textContent", &now)
@@ -145,7 +146,7 @@ func TestLogViewer(t *testing.T) {
 			break
 		}
 		b.keys("n")
-		b.until("another hit", "document.querySelector('[data-hits]').textContent !== "+quoted(now))
+		b.until("another hit", "document.querySelector('[data-hits]').textContent !== "+quoted(now), 5*time.Second)
 	}
 	at("3 of 3")
 	found("install")
@@ -158,7 +159,7 @@ func TestLogViewer(t *testing.T) {
 	at("2 of 3")
 	found("build")
 	b.keys(escape)
-	b.until("no more hits", "!log.querySelector('mark') && document.querySelector('[data-hits]').textContent === ''")
+	b.until("no more hits", "!log.querySelector('mark') && document.querySelector('[data-hits]').textContent === ''", 5*time.Second)
 
 	// Saved while it grows: what is there so far.
 	dir := t.TempDir()
@@ -174,7 +175,7 @@ func TestLogViewer(t *testing.T) {
 		must(t, os.Remove(path))
 		b.expect("/favicon.ico") // which a browser asks for beside a text
 		b.click(".logbar a", "Raw")
-		b.until("the raw log", "location.pathname.endsWith('/log/raw') && document.body")
+		b.until("the raw log", "location.pathname.endsWith('/log/raw') && document.body", 10*time.Second)
 		var got string
 		b.eval("document.body.textContent", &got)
 		if got != text {
@@ -189,7 +190,7 @@ func TestLogViewer(t *testing.T) {
 	text += more
 	_, err = io.WriteString(log, more)
 	must(t, errors.Join(err, log.Close()))
-	b.until("the log has ended, and its build has not", "document.querySelector('[data-follow]').hidden && document.querySelector('[data-first]').hidden")
+	b.until("the log has ended, and its build has not", "document.querySelector('[data-follow]').hidden && document.querySelector('[data-first]').hidden", 20*time.Second)
 	findings := diagnose.ReadText(text, diagnose.Facts{})
 	if len(findings) == 0 {
 		t.Fatal("nothing is found in the log")
@@ -200,14 +201,14 @@ func TestLogViewer(t *testing.T) {
 		_, err := tx.FinishStep(ctx, store.Finish{Step: step.ID, Attempt: step.Attempt, Worker: step.Worker, State: store.Failed, Cause: "libxml/xmlversion.h is missing", Result: result})
 		return err
 	})
-	b.until("the button of the first error", one("[data-first]", "First error"))
+	b.until("the button of the first error", one("[data-first]", "First error"), 20*time.Second)
 	first := "log.querySelector('.ll.first')"
 	b.eval("log.scrollTop = 0", nil)
-	b.until("the top", "!shown("+first+")")
+	b.until("the top", "!shown("+first+")", 5*time.Second)
 	b.keys("e")
-	b.until("the first error", "shown("+first+") && "+first+".innerText.includes('fatal error: libxml/xmlversion.h') && "+first+".innerText.includes('first error')")
+	b.until("the first error", "shown("+first+") && "+first+".innerText.includes('fatal error: libxml/xmlversion.h') && "+first+".innerText.includes('first error')", 10*time.Second)
 	b.openLog(buildPath(step.ID))
-	b.until("the page opens at the first error", "shown("+first+")")
+	b.until("the page opens at the first error", "shown("+first+")", 10*time.Second)
 	saved("when it is whole")
 }
 
@@ -234,20 +235,20 @@ func TestProjectLog(t *testing.T) {
 	}
 	const hidden = "!document.querySelector('#log').checkVisibility()"
 	say("the first line")
-	b.until("a line of the log", last("the first line"))
+	b.until("a line of the log", last("the first line"), 20*time.Second)
 	b.click("summary", "Live log")
-	b.until("the log is hidden", hidden)
+	b.until("the log is hidden", hidden, 5*time.Second)
 	say("a line that nobody sees")
-	b.until("the page has it", "document.querySelector('#log').textContent.includes('a line that nobody sees')")
-	b.until("and shows none", hidden)
+	b.until("the page has it", "document.querySelector('#log').textContent.includes('a line that nobody sees')", 20*time.Second)
+	b.until("and shows none", hidden, time.Second)
 	b.visit(path)
 	b.live()
-	b.until("it is hidden on the next page too", hidden)
+	b.until("it is hidden on the next page too", hidden, 5*time.Second)
 	say("another line")
 	b.click("summary", "Live log")
-	b.until("it is shown, with its end", last("another line"))
+	b.until("it is shown, with its end", last("another line"), 20*time.Second)
 	b.visit(path)
-	b.until("it is shown on the next page too", "document.querySelector('#log')?.checkVisibility()")
+	b.until("it is shown on the next page too", "document.querySelector('#log')?.checkVisibility()", 20*time.Second)
 }
 
 func unpacked(t *testing.T, path string) string {

@@ -6,10 +6,10 @@ func (b *tab) preview() {
 	loads := b.loaded()
 	b.eval("document.activeElement.blur()", nil)
 	b.keys("p")
-	b.until("the plan is being made", "document.querySelector('#plan').dataset.state === 'running' || document.querySelector('#plan').dataset.state === 'done'")
-	b.until("the plan is there", "document.querySelector('#plan').dataset.state === 'done'")
-	b.until("it has the packages of all three requirements and what they need", "document.querySelector('#plan-packages').textContent.includes('tool-base')")
-	b.until("and says so beside the target", "document.querySelector('#plan-of-local').innerText.includes('packages')")
+	b.until("the plan is being made", "document.querySelector('#plan').dataset.state === 'running' || document.querySelector('#plan').dataset.state === 'done'", longest)
+	b.until("the plan is there", "document.querySelector('#plan').dataset.state === 'done'", longest)
+	b.until("it has the packages of all three requirements and what they need", "document.querySelector('#plan-packages').textContent.includes('tool-base')", longest)
+	b.until("and says so beside the target", "document.querySelector('#plan-of-local').innerText.includes('packages')", longest)
 	if b.loaded() != loads {
 		b.t.Error("the page was loaded again to show the plan")
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"reqpm/internal/service"
 	"reqpm/internal/store"
@@ -50,9 +51,9 @@ func TestSpecCheckScene(t *testing.T) {
 	b.visit("/projects/billing-api/packages/zeep/spec/edit?target=el9-py312")
 	b.fill("#f-message", "Build against the newer client library")
 	b.click("button", "Check in the build root")
-	b.until("the check", "document.querySelector('#spec-check')")
+	b.until("the check", "document.querySelector('#spec-check')", 20*time.Second)
 	b.live()
-	b.sees("waits for a worker")
+	b.sees("waits for a worker", 20*time.Second)
 	all, err := h.Store.Workers(t.Context())
 	must(t, err)
 	var step store.Step
@@ -64,7 +65,7 @@ func TestSpecCheckScene(t *testing.T) {
 		}
 		return err
 	})
-	b.until("a worker is at it", "document.querySelector('#spec-check').innerText.toLowerCase().includes('at it')")
+	b.until("a worker is at it", "document.querySelector('#spec-check').innerText.toLowerCase().includes('at it')", 20*time.Second)
 	b.look("spec-check-running")
 	loads := b.loaded()
 	result, err := json.Marshal(service.Checked{Findings: []service.SpecFinding{
@@ -78,7 +79,7 @@ func TestSpecCheckScene(t *testing.T) {
 		_, err := tx.FinishStep(ctx, store.Finish{Step: step.ID, Attempt: step.Attempt, Worker: step.Worker, State: store.Succeeded, Result: result})
 		return err
 	})
-	b.until("what it found", "document.querySelector('#spec-check').innerText.includes('isodate')")
+	b.until("what it found", "document.querySelector('#spec-check').innerText.includes('isodate')", 20*time.Second)
 	if b.loaded() != loads {
 		t.Error("the page was loaded again")
 	}
@@ -116,14 +117,14 @@ func TestPlanScenes(t *testing.T) {
 	b.look("new-plan")
 
 	b.click("button", "Create and run")
-	b.until("the project", "location.pathname === '/projects/shop'")
+	b.until("the project", "location.pathname === '/projects/shop'", time.Minute)
 	b.visit("/projects/shop/packages/core/override")
 	b.fill("#f-version", "<3.2")
 	b.fill("#f-requires", "lib-a")
 	b.look("override")
 	b.click("#said-form button", "What would change")
-	b.until("what would change", "document.querySelector('#said-plan').dataset.state === 'done'")
-	b.until("the other version", "document.querySelector('#said-plan').innerText.includes('3.1')")
+	b.until("what would change", "document.querySelector('#said-plan').dataset.state === 'done'", time.Minute)
+	b.until("the other version", "document.querySelector('#said-plan').innerText.includes('3.1')", time.Minute)
 	b.look("override-plan")
 	if out, err := exec.Command("git", "-C", repository, "status", "--porcelain").CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("the plans left something in the repository: %s %v", out, err)

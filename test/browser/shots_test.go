@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/page"
 
@@ -68,7 +69,7 @@ func TestScreenshots(t *testing.T) {
 		for _, width := range []int64{1440, 375} {
 			b.size(width, 900)
 			b.visitSite(site)
-			b.until("the page is loaded", loadedWhole)
+			b.until("the page is loaded", loadedWhole, 20*time.Second)
 			b.eval("new Promise(done => setTimeout(done, 700))", nil) // what comes a moment later: the log
 			b.shot(filepath.Join(dir, name+"-"+map[int64]string{1440: "1440", 375: "375"}[width]+".png"))
 			if width == 1440 && (name == "run" || name == "dashboard" || name == "build") {

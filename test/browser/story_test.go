@@ -62,6 +62,9 @@ func commit(t *testing.T, dir, requirements, message string) {
 // loadedWhole is true when a page has all that it asks for at first.
 const loadedWhole = "document.readyState === 'complete'"
 
+// longest is how long a step of the story may take on a machine that does other things too.
+const longest = 4 * time.Minute
+
 // TestStory is what a maintainer does on the first day: he sets the server up, makes a project of an address, watches it being
 // built, finds out why two packages fail, mends one with a click and drops the other, compares, downloads and installs. Once with the
 // mouse, once with the keyboard alone and once with a finger on a screen of 375 pixels: each in a project of its own. What the first has
@@ -118,7 +121,7 @@ func (b *tab) login() {
 	b.fill("#f-name", adminName)
 	b.fill("#f-password", adminPassword)
 	b.click("button[type=submit]", "Log in")
-	b.until("the dashboard", "location.pathname === '/'")
+	b.until("the dashboard", "location.pathname === '/'", longest)
 }
 
 func (b *tab) setUp(link string) {
@@ -127,15 +130,15 @@ func (b *tab) setUp(link string) {
 	b.fill("#f-name", adminName)
 	b.fill("#f-password", adminPassword)
 	b.click("button[type=submit]", "Create")
-	b.until("the form has been taken", "!location.pathname.startsWith('/setup')")
+	b.until("the form has been taken", "!location.pathname.startsWith('/setup')", longest)
 	b.click("details.me summary", "")
 	b.click("details.me button", "Log out")
-	b.until("the login", "location.pathname === '/login'")
+	b.until("the login", "location.pathname === '/login'", longest)
 	b.fill("#f-name", adminName)
 	b.expect("/login") // a wrong password is an answer that the browser notes
 	b.fill("#f-password", "not it, surely")
 	b.click("button[type=submit]", "Log in")
-	b.sees("Name or password is wrong")
+	b.sees("Name or password is wrong", longest)
 	b.login()
 }
 
@@ -145,7 +148,7 @@ func (b *tab) create(address string) {
 	b.fillNew(address)
 	b.preview()
 	b.click("button", "Create and run")
-	b.until("the project's page", "location.pathname === '/projects/"+b.project+"'")
+	b.until("the project's page", "location.pathname === '/projects/"+b.project+"'", longest)
 }
 
 // fillNew fills the form of a new project.
@@ -154,11 +157,11 @@ func (b *tab) fillNew(address string) {
 	b.click("a", "New project")
 	b.fill("#f-git_url", address)
 	b.keys(tabKey) // whoever pastes need not
-	b.until("the files of the repository", "document.querySelector('input[name=file][value=\"requirements.txt\"]')")
-	b.until("its branches", "[...document.querySelectorAll('datalist option')].some(o => o.value === 'main')")
+	b.until("the files of the repository", "document.querySelector('input[name=file][value=\"requirements.txt\"]')", longest)
+	b.until("its branches", "[...document.querySelectorAll('datalist option')].some(o => o.value === 'main')", longest)
 	b.fill("#f-ref", "main")
 	b.keys(tabKey)
-	b.until("no more questions", "!document.querySelector('form[aria-busy]')")
+	b.until("no more questions", "!document.querySelector('form[aria-busy]')", longest)
 	for _, choice := range []struct {
 		box string
 		on  bool
@@ -175,15 +178,15 @@ func (b *tab) fillNew(address string) {
 func (b *tab) watchFailing() (run string) {
 	b.t.Helper()
 	loads := b.loaded()
-	b.until("the project's log grows while somebody looks", "document.querySelectorAll('#log > div[id]').length > 2")
+	b.until("the project's log grows while somebody looks", "document.querySelectorAll('#log > div[id]').length > 2", longest)
 	if b.loaded() != loads {
 		b.t.Error("the project's page was loaded again to show its log")
 	}
 	b.click("a", "Open run")
-	b.until("the run's page", "location.pathname.startsWith('/runs/') && "+loadedWhole)
+	b.until("the run's page", "location.pathname.startsWith('/runs/') && "+loadedWhole, longest)
 	b.eval("window.kept = 1; window.states = new Set(); setInterval(() => document.querySelectorAll('.cell[data-state]').forEach(c => states.add(c.dataset.state)), 100)", nil)
 	loads = b.loaded()
-	b.until("the run has failed", "document.querySelector('#run-head').dataset.state === 'failed'")
+	b.until("the run has failed", "document.querySelector('#run-head').dataset.state === 'failed'", longest)
 	var states []string
 	b.eval("window.kept === 1 ? [...states] : []", &states)
 	// What the first hand had built is reused by the others, whose run may be over before its page is there.
@@ -192,15 +195,15 @@ func (b *tab) watchFailing() (run string) {
 	}
 	b.eval("location.pathname", &run)
 	// Both causes, each with what may be done.
-	b.sees("picky")
-	b.until("picky has a fix, which is proposed", one(".cause", "picky")+".querySelector('.hint code')")
-	b.until("broken has its cause, and no fix", "(c => c && !c.querySelector('.hint') && c.innerText.includes('Say what to change'))("+one(".cause", "broken")+")")
-	b.until("the title and the icon of the tab say it", "document.title.includes('2 causes') && document.querySelector('link[rel=icon]').href.includes('failed')")
+	b.sees("picky", longest)
+	b.until("picky has a fix, which is proposed", one(".cause", "picky")+".querySelector('.hint code')", longest)
+	b.until("broken has its cause, and no fix", "(c => c && !c.querySelector('.hint') && c.innerText.includes('Say what to change'))("+one(".cause", "broken")+")", longest)
+	b.until("the title and the icon of the tab say it", "document.title.includes('2 causes') && document.querySelector('link[rel=icon]').href.includes('failed')", longest)
 	b.click(".cause a", "broken")
-	b.sees("this build fails on purpose")
-	b.until("the log is open at its first error", "document.querySelector('.ll.first')")
+	b.sees("this build fails on purpose", longest)
+	b.until("the log is open at its first error", "document.querySelector('.ll.first')", longest)
 	b.visit(run)
-	b.until("the page is loaded", loadedWhole)
+	b.until("the page is loaded", loadedWhole, longest)
 	return run
 }
 
@@ -209,13 +212,13 @@ func (b *tab) mend() {
 	b.t.Helper()
 	b.eval("window.kept = 2", nil)
 	apply := one(".cause", "picky") + "?.querySelector('button.primary')"
-	b.until("the button", apply)
+	b.until("the button", apply, longest)
 	b.press(apply)
-	b.until("picky is built, or taken from the cache", "['succeeded', 'reused'].includes("+one("tr", "picky")+"?.querySelector('.cell[data-state]')?.dataset.state)")
-	b.until("the run ends again, with one cause", "document.querySelector('#run-head').dataset.state === 'failed' && document.querySelectorAll('.cause').length === 1")
+	b.until("picky is built, or taken from the cache", "['succeeded', 'reused'].includes("+one("tr", "picky")+"?.querySelector('.cell[data-state]')?.dataset.state)", longest)
+	b.until("the run ends again, with one cause", "document.querySelector('#run-head').dataset.state === 'failed' && document.querySelectorAll('.cause').length === 1", longest)
 	b.click("#run-head button", "Retry failed")
-	b.until("it is tried again", "document.querySelector('#run-head').dataset.state !== 'failed'")
-	b.until("and fails again", "document.querySelector('#run-head').dataset.state === 'failed'")
+	b.until("it is tried again", "document.querySelector('#run-head').dataset.state !== 'failed'", longest)
+	b.until("and fails again", "document.querySelector('#run-head').dataset.state === 'failed'", longest)
 	var kept int
 	b.eval("window.kept", &kept)
 	if kept != 2 {
@@ -228,12 +231,12 @@ func (b *tab) second(first string) {
 	b.t.Helper()
 	b.visit("/projects/" + b.project)
 	b.click("#project-head button", "New run")
-	b.until("the page of the second run", "location.pathname.startsWith('/runs/') && location.pathname !== "+quoted(first)+" && "+loadedWhole)
-	b.until("it is green", "document.querySelector('#run-head').dataset.state === 'succeeded'")
+	b.until("the page of the second run", "location.pathname.startsWith('/runs/') && location.pathname !== "+quoted(first)+" && "+loadedWhole, longest)
+	b.until("it is green", "document.querySelector('#run-head').dataset.state === 'succeeded'", longest)
 	b.click("#run-head a", "Compare")
-	b.until("the comparison", "location.pathname.endsWith('/compare')")
-	b.sees("Removed")
-	b.until("what was dropped is named", "document.querySelector('main').innerText.includes('broken')")
+	b.until("the comparison", "location.pathname.endsWith('/compare')", longest)
+	b.sees("Removed", longest)
+	b.until("what was dropped is named", "document.querySelector('main').innerText.includes('broken')", longest)
 	b.run(chromedp.NavigateBack())
 }
 
@@ -243,12 +246,12 @@ func (b *tab) download() {
 	dir := b.t.TempDir()
 	_, err := chromedp.CallBrowser(b.ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir, BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID})
 	must(b.t, err)
-	b.until("the run's page", "document.querySelector('#run-head')")
+	b.until("the run's page", "document.querySelector('#run-head')", longest)
 	b.click("#run-head a", "RPMs")
 	archive := b.saved(dir, "*.tar")
 	b.click("button", "finished on every target")
 	b.click("#grid-over a.cell", "")
-	b.until("a build's page", "location.pathname.startsWith('/builds/')")
+	b.until("a build's page", "location.pathname.startsWith('/builds/')", longest)
 	b.click("nav a", "RPMs")
 	b.click("main a[download]", "Download")
 	single := b.saved(dir, "*.rpm")

@@ -159,7 +159,7 @@ func (b *tab) expect(part string) {
 // loaded is how many pages were loaded so far. One of which something is seen already is waited for, that it does not count later.
 func (b *tab) loaded() int {
 	b.t.Helper()
-	b.until("the page is loaded", loadedWhole)
+	b.until("the page is loaded", loadedWhole, longest)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.loads
@@ -170,7 +170,7 @@ func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 	ctx := b.ctx
 	if len(actions) > 0 { // the first time it opens the tab, which lives as long as the context
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(b.ctx, longest)
+		ctx, cancel = context.WithTimeout(b.ctx, 30*time.Second)
 		defer cancel()
 	}
 	if err := chromedp.Do(ctx, actions...); err != nil {
@@ -181,7 +181,7 @@ func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 // call sends one command of the debugging protocol.
 func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, longest)
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
 	result, err := chromedp.Call(ctx, command, params)
 	if err != nil {
@@ -213,7 +213,7 @@ func (b *tab) eval(expression string, into any) {
 }
 
 func (b *tab) try(expression string, into any) error {
-	ctx, cancel := context.WithTimeout(b.ctx, longest)
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[[]byte](expression, chromedp.EvalAwaitPromise))
 	if err != nil || into == nil {
@@ -222,13 +222,10 @@ func (b *tab) try(expression string, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// longest is how long anything may take on a machine that does other things too: what a page is late with is measured (figures_test.go), not tested.
-const longest = 4 * time.Minute
-
 // until waits until an expression is true in the page, whichever that then is.
-func (b *tab) until(what, expression string) {
+func (b *tab) until(what, expression string, limit time.Duration) {
 	b.t.Helper()
-	end := time.After(longest)
+	end := time.After(limit)
 	for {
 		var is bool
 		if b.try("!!("+expression+")", &is) == nil && is {
@@ -239,15 +236,15 @@ func (b *tab) until(what, expression string) {
 		case <-end:
 			var text string
 			_ = b.try("document.body.innerText.slice(0, 3000)", &text)
-			b.t.Fatalf("not within %v: %s\n%s", longest, what, text)
+			b.t.Fatalf("not within %v: %s\n%s", limit, what, text)
 		}
 	}
 }
 
 // sees waits until a person would see a text somewhere in the page.
-func (b *tab) sees(text string) {
+func (b *tab) sees(text string, limit time.Duration) {
 	b.t.Helper()
-	b.until("to see "+text, "document.body.innerText.includes("+quoted(text)+")")
+	b.until("to see "+text, "document.body.innerText.includes("+quoted(text)+")", limit)
 }
 
 // quoted is a text as JavaScript writes it.
@@ -275,7 +272,7 @@ const (
 func (b *tab) click(selector, text string) {
 	b.t.Helper()
 	element := one(selector, text)
-	b.until("there is "+selector+" "+text, element)
+	b.until("there is "+selector+" "+text, element, 15*time.Second)
 	b.press(element)
 }
 
@@ -346,7 +343,7 @@ func (b *tab) fill(selector, text string) {
 // keys types into the page, when it is there, without looking where.
 func (b *tab) keys(text string) {
 	b.t.Helper()
-	b.until("the page is loaded", loadedWhole)
+	b.until("the page is loaded", loadedWhole, 20*time.Second)
 	b.run(chromedp.KeyEvent(text))
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"reqpm/internal/builder"
+	"reqpm/internal/filelock"
 )
 
 // Behaviour is how a test package behaves when it is built.
@@ -71,17 +72,33 @@ func Rounds(n int) int {
 	return n
 }
 
-// Settled asks what a killed process left behind until nothing is, and gives what stays for more than two seconds. The kernel ends the
-// children a moment later, and lets go of their locks after /proc has stopped showing their files.
-func Settled(leftovers func() []string) []string {
+// Settled waits until nothing runs of what was killed, and gives what does for more than two seconds: what running finds, and whoever has the
+// lock of an operation's directory in tmp. The kernel lets go of a dying process's locks a moment after /proc has stopped showing its files.
+func Settled(tmp string, running func() []string) []string {
 	var left []string
 	for range 100 {
-		if left = leftovers(); len(left) == 0 {
+		if left = append(running(), held(tmp)...); len(left) == 0 {
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // nothing signals the end of somebody else's child
 	}
 	return left
+}
+
+// held are the locks of operations that somebody has.
+func held(tmp string) []string {
+	var all []string
+	paths, _ := filepath.Glob(filepath.Join(tmp, "*", "lock"))
+	for _, path := range paths {
+		lock, err := filelock.Try(path)
+		if errors.Is(err, filelock.ErrHeld) {
+			all = append(all, "lock "+path)
+		}
+		if lock != nil {
+			_ = lock.Close() // looked only
+		}
+	}
+	return all
 }
 
 // Cancelled cancels builds of job at random moments within a time, and wants nothing left of any of

@@ -133,11 +133,3 @@ func nextRuns(d runListData) string {
 	}
 	return projectPath(d.Project) + "/runs?" + v.Encode()
 }
-
-// farIf marks a table or a picture of so many rows that most of it is below the window: it is laid out when somebody comes near it.
-func farIf(rows int) string {
-	if rows > 100 {
-		return "far"
-	}
-	return ""
-}

@@ -179,7 +179,7 @@ func TestStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/?after="+itoa(last), nil)
 	r.Header.Set("Authorization", "Bearer "+b.token(auth.Viewer, 0))

@@ -62,7 +62,7 @@ func (b *bed) forged(end func(ctx context.Context, target string) error) *forge 
 // eventually waits for what happens in the background.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	late := time.After(time.Minute)
+	late := time.After(20 * time.Second)
 	for !is() {
 		select {
 		case <-time.After(10 * time.Millisecond):
@@ -76,7 +76,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 func (l loggedIn) stream(at string) (next func() string, leave func()) {
 	l.t.Helper()
 	server := httptest.NewServer(l.pages)
-	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(l.t.Context(), 20*time.Second)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+at, nil)
 	if err != nil {
 		l.t.Fatal(err)

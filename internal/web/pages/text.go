@@ -207,6 +207,14 @@ func builtOf(s store.Step) service.Built {
 	return b
 }
 
+// farIf marks a table or a picture of so many rows that most of it is below the window: it is laid out when somebody comes near it.
+func farIf(rows int) string {
+	if rows > 100 {
+		return "far"
+	}
+	return ""
+}
+
 // firstOf is how many of all a list shows that is to have about so many: a single one that is left is shown, not counted.
 func firstOf(all, most int) int {
 	if all <= most+1 {
